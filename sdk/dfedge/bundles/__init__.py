@@ -1,0 +1,1 @@
+"""Bundles: a model with the card that says all a runtime must know of it."""

@@ -1,0 +1,220 @@
+"""The card of a bundle: all that a runtime must know of a model, typed.
+
+``card.json`` is the JSON form of one of the two card types below, told apart by ``kind``. No runtime
+holds code for one model: sizes, crop, normalisation, calibration and thresholds all stand here.
+The JSON Schema ``card.schema.json`` is generated from these types (:mod:`dfedge.bundles.schema`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+CARD_SCHEMA = "dfedge.card/1"
+
+Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Probability: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
+Name: TypeAlias = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
+PlainFileName: TypeAlias = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the parts of a card: immutable, keyword-only, unknown fields refused."""
+
+
+class FileEntry(_Part):
+    """One file of the bundle; names are plain, a bundle has no folders."""
+
+    name: PlainFileName
+    role: Literal["model", "preprocess", "source"]
+    sha256: Sha256
+    size_bytes: Annotated[int, Meta(gt=0)]
+
+
+class Provenance(_Part):
+    """Where the weights come from: a published file, or the command that trained them."""
+
+    training_data: str
+    """What the weights were trained on, in words."""
+    command: str | None = None
+    """Command of this repository that makes the file again."""
+    source_url: str | None = None
+    source_sha256: Sha256 | None = None
+
+
+class Metric(_Part):
+    """One measured figure and what it was measured on."""
+
+    name: str
+    """For example ``video_auc`` or ``false_positive_rate``."""
+    value: float
+    data: str
+    """Data set and split."""
+    subset: str = "all"
+    """For example ``method=Deepfakes`` or ``compression=c40``."""
+    count: Annotated[int, Meta(ge=0)] | None = None
+    """Number of clips or pictures behind the figure."""
+
+
+class Input(_Part):
+    """The tensor the model takes: float32, ``(x / 255 - mean) / std`` of an RGB crop."""
+
+    name: str
+    layout: Literal["NCHW", "NTCHW"]
+    width: Annotated[int, Meta(gt=0, le=4096)]
+    height: Annotated[int, Meta(gt=0, le=4096)]
+    frames: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Frames a clip; 1 for a model of single pictures."""
+    colour_order: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, float, float]
+    std: tuple[Positive, Positive, Positive]
+
+
+class CropContract(_Part):
+    """How the crop is cut from a frame and brought to the input size.
+
+    The side of the crop is ``(1 + 2 * margin)`` times the side of the face box (of its longer side
+    when squared), about the same centre, edges rounded half up to integers; what lies outside the
+    frame is ``pad_value``.
+    """
+
+    box_source: Name
+    """Name of the face detector bundle whose boxes the model was trained on."""
+    margin: Annotated[float, Meta(ge=0.0, le=2.0)]
+    """Added at each side, as a fraction of the face box."""
+    squaring: Literal["longer_side", "none"]
+    rounding: Literal["half_up"] = "half_up"
+    resize: Literal["stretch", "letterbox"]
+    interpolation: Literal["bilinear_antialias"] = "bilinear_antialias"
+    pad_value: Annotated[int, Meta(ge=0, le=255)] = 0
+
+
+class Output(_Part):
+    """The logits the model gives: (batch, classes)."""
+
+    name: str
+    classes: tuple[str, ...]
+    """One name a logit; a single logit is that of *fake*."""
+    fake_index: Annotated[int, Meta(ge=0)]
+    activation: Literal["sigmoid", "softmax"]
+
+
+class Calibration(_Part):
+    """``P(fake) = sigmoid(logit / temperature + bias)``, fitted on labelled data."""
+
+    temperature: Positive = 1.0
+    bias: float = 0.0
+    fitted_on: str
+
+
+class OperatingPoint(_Part):
+    """A threshold on the calibrated P(fake) and what it stands for."""
+
+    threshold: Probability
+    meaning: str
+    """For example: false positive rate at most 5% on the FF++ val originals."""
+
+
+class Quality(_Part):
+    """What a face must be for its score to count; below, the frame is kept as evidence only."""
+
+    min_face_pixels: Annotated[float, Meta(ge=0.0)]
+    """Shorter side of the face box, pixels."""
+    min_sharpness: Annotated[float, Meta(ge=0.0)]
+    """Variance of the Laplacian of the grey crop at 112 x 112 (grey 0 to 255)."""
+    min_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
+    """Mean of the grey crop."""
+    max_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
+
+
+class Decision(_Part):
+    """From logits to a label."""
+
+    calibration: Calibration
+    frame_aggregation: Literal["mean_logit"] = "mean_logit"
+    """A track's logit is the mean of the logits of its usable frames."""
+    track_aggregation: Literal["max"] = "max"
+    """A clip is as suspicious as its most suspicious track with enough usable frames."""
+    fake: OperatingPoint
+    """At or above: FAKE."""
+    real: OperatingPoint
+    """At or below: REAL; between the two: UNCERTAIN."""
+    quality: Quality
+    min_usable_frames: Annotated[int, Meta(ge=1)]
+    """Fewer usable frames in a track of a video: UNCERTAIN (a single picture needs only one)."""
+
+
+class Fidelity(_Part):
+    """How close a quantized model is to the fp32 one, and on what data."""
+
+    logit_correlation: float
+    sign_agreement: Probability
+    max_probability_change: Probability
+    data: str
+
+
+class Quantization(_Part):
+    """The recipe that made a smaller model, and what it costs."""
+
+    recipe: str
+    reference_sha256: Sha256
+    """Of the fp32 ``model.onnx``."""
+    fidelity: Fidelity
+
+
+class _Identity(_Part):
+    """What every card says first."""
+
+    schema: Literal["dfedge.card/1"] = CARD_SCHEMA
+    name: Name
+    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$")]
+    architecture: str
+    summary: str
+    """One sentence for a list."""
+    licence: str
+    """SPDX expression of the weights."""
+    opset: Annotated[int, Meta(ge=1)]
+    """ONNX opset of ``model.onnx``."""
+    files: tuple[FileEntry, ...]
+    provenance: Provenance
+    limits: tuple[str, ...]
+    """Where the model must not be relied on, a sentence each."""
+    metrics: tuple[Metric, ...] = ()
+
+
+class DetectorCard(_Identity, tag_field="kind", tag="deepfake_detector"):
+    """Card of a model that scores face crops as real or fake."""
+
+    input: Input
+    crop: CropContract
+    output: Output
+    decision: Decision
+    quantization: Quantization | None = None
+
+
+class AnchorLayer(_Part):
+    """One feature map of an SSD-style face detector."""
+
+    stride: Annotated[int, Meta(gt=0)]
+    """Pixels of the input a cell covers."""
+    anchors_per_cell: Annotated[int, Meta(gt=0)]
+
+
+class FaceDetectorCard(_Identity, tag_field="kind", tag="face_detector"):
+    """Card of a BlazeFace-like detector: letterboxed square input, anchors, six key points."""
+
+    input: Input
+    boxes_output: str
+    """(1, anchors, 16): centre x, y, width, height, six (x, y), relative to the anchor, in input pixels."""
+    scores_output: str
+    """(1, anchors, 1): logits."""
+    anchors: tuple[AnchorLayer, ...]
+    min_score: Probability
+    nms_iou: Probability
+    """Boxes that overlap more than this are one face (weighted by score)."""
+
+
+Card: TypeAlias = DetectorCard | FaceDetectorCard

@@ -1,0 +1,1 @@
+"""The workshop: conversion, export, quantization, training and evaluation of the models."""
