@@ -62,11 +62,11 @@ REASON_TEXT: dict[Reason, str] = {
 }
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the parts of a verdict: immutable, keyword-only."""
+class _Part(msgspec.Struct, frozen=True):
+    """Base of the parts of a verdict: immutable."""
 
 
-class Observation(_Part):
+class Observation(_Part, kw_only=True):
     """One face in one frame.
 
     Attributes:
@@ -93,7 +93,7 @@ class Observation(_Part):
         return not self.issues
 
 
-class TrackVerdict(_Part):
+class TrackVerdict(_Part, kw_only=True):
     """What is said of one person.
 
     Attributes:
@@ -113,14 +113,14 @@ class TrackVerdict(_Part):
     observations: tuple[Observation, ...]
 
 
-class TimelinePoint(_Part):
+class TimelinePoint(_Part, kw_only=True):
     """The highest P(fake) among the faces of one sampled frame; None where there is no face."""
 
     pts_seconds: Seconds
     fake_probability: Probability | None
 
 
-class ModelInfo(_Part):
+class ModelInfo(_Part, kw_only=True):
     """A model that took part."""
 
     name: str
@@ -129,7 +129,7 @@ class ModelInfo(_Part):
     role: Literal["face_detector", "edge", "heavy"]
 
 
-class Opinion(_Part):
+class Opinion(_Part, kw_only=True):
     """What one model says of the whole source."""
 
     model: str
@@ -138,7 +138,7 @@ class Opinion(_Part):
     fake_probability: Probability | None
 
 
-class SourceInfo(_Part):
+class SourceInfo(_Part, kw_only=True):
     """What was looked at.
 
     Attributes:
@@ -159,7 +159,7 @@ class SourceInfo(_Part):
     frames_with_face: int
 
 
-class Timing(_Part):
+class Timing(_Part, kw_only=True):
     """Wall seconds; the stages overlap, so they need not add up to ``total_seconds``."""
 
     total_seconds: Seconds
@@ -168,7 +168,7 @@ class Timing(_Part):
     classify_seconds: Seconds
 
 
-class Verdict(_Part):
+class Verdict(_Part, kw_only=True):
     """What is said of a source.
 
     Attributes:

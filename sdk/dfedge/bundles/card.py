@@ -21,11 +21,11 @@ Name: TypeAlias = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
 PlainFileName: TypeAlias = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the parts of a card: immutable, keyword-only, unknown fields refused."""
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the parts of a card: immutable, unknown fields refused."""
 
 
-class FileEntry(_Part):
+class FileEntry(_Part, kw_only=True):
     """One file of the bundle; names are plain, a bundle has no folders."""
 
     name: PlainFileName
@@ -34,7 +34,7 @@ class FileEntry(_Part):
     size_bytes: Annotated[int, Meta(gt=0)]
 
 
-class Provenance(_Part):
+class Provenance(_Part, kw_only=True):
     """Where the weights come from: a published file, or the command that trained them."""
 
     training_data: str
@@ -45,7 +45,7 @@ class Provenance(_Part):
     source_sha256: Sha256 | None = None
 
 
-class Metric(_Part):
+class Metric(_Part, kw_only=True):
     """One measured figure and what it was measured on."""
 
     name: str
@@ -59,7 +59,7 @@ class Metric(_Part):
     """Number of clips or pictures behind the figure."""
 
 
-class Input(_Part):
+class Input(_Part, kw_only=True):
     """The tensor the model takes: float32, ``(x / 255 - mean) / std`` of an RGB crop."""
 
     name: str
@@ -73,7 +73,7 @@ class Input(_Part):
     std: tuple[Positive, Positive, Positive]
 
 
-class CropContract(_Part):
+class CropContract(_Part, kw_only=True):
     """How the crop is cut from a frame and brought to the input size.
 
     The side of the crop is ``(1 + 2 * margin)`` times the side of the face box (of its longer side
@@ -92,7 +92,7 @@ class CropContract(_Part):
     pad_value: Annotated[int, Meta(ge=0, le=255)] = 0
 
 
-class Output(_Part):
+class Output(_Part, kw_only=True):
     """The logits the model gives: (batch, classes)."""
 
     name: str
@@ -102,7 +102,7 @@ class Output(_Part):
     activation: Literal["sigmoid", "softmax"]
 
 
-class Calibration(_Part):
+class Calibration(_Part, kw_only=True):
     """``P(fake) = sigmoid(logit / temperature + bias)``, fitted on labelled data."""
 
     temperature: Positive = 1.0
@@ -110,7 +110,7 @@ class Calibration(_Part):
     fitted_on: str
 
 
-class OperatingPoint(_Part):
+class OperatingPoint(_Part, kw_only=True):
     """A threshold on the calibrated P(fake) and what it stands for."""
 
     threshold: Probability
@@ -118,7 +118,7 @@ class OperatingPoint(_Part):
     """For example: false positive rate at most 5% on the FF++ val originals."""
 
 
-class Quality(_Part):
+class Quality(_Part, kw_only=True):
     """What a face must be for its score to count; below, the frame is kept as evidence only."""
 
     min_face_pixels: Annotated[float, Meta(ge=0.0)]
@@ -130,7 +130,7 @@ class Quality(_Part):
     max_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
 
 
-class Decision(_Part):
+class Decision(_Part, kw_only=True):
     """From logits to a label."""
 
     calibration: Calibration
@@ -147,7 +147,7 @@ class Decision(_Part):
     """Fewer usable frames in a track of a video: UNCERTAIN (a single picture needs only one)."""
 
 
-class Fidelity(_Part):
+class Fidelity(_Part, kw_only=True):
     """How close a quantized model is to the fp32 one, and on what data."""
 
     logit_correlation: float
@@ -156,7 +156,7 @@ class Fidelity(_Part):
     data: str
 
 
-class Quantization(_Part):
+class Quantization(_Part, kw_only=True):
     """The recipe that made a smaller model, and what it costs."""
 
     recipe: str
@@ -165,7 +165,7 @@ class Quantization(_Part):
     fidelity: Fidelity
 
 
-class _Identity(_Part):
+class _Identity(_Part, kw_only=True):
     """What every card says first."""
 
     schema: Literal["dfedge.card/1"] = CARD_SCHEMA
@@ -185,7 +185,7 @@ class _Identity(_Part):
     metrics: tuple[Metric, ...] = ()
 
 
-class DetectorCard(_Identity, tag_field="kind", tag="deepfake_detector"):
+class DetectorCard(_Identity, kw_only=True, tag_field="kind", tag="deepfake_detector"):
     """Card of a model that scores face crops as real or fake."""
 
     input: Input
@@ -195,7 +195,7 @@ class DetectorCard(_Identity, tag_field="kind", tag="deepfake_detector"):
     quantization: Quantization | None = None
 
 
-class AnchorLayer(_Part):
+class AnchorLayer(_Part, kw_only=True):
     """One feature map of an SSD-style face detector."""
 
     stride: Annotated[int, Meta(gt=0)]
@@ -203,7 +203,7 @@ class AnchorLayer(_Part):
     anchors_per_cell: Annotated[int, Meta(gt=0)]
 
 
-class FaceDetectorCard(_Identity, tag_field="kind", tag="face_detector"):
+class FaceDetectorCard(_Identity, kw_only=True, tag_field="kind", tag="face_detector"):
     """Card of a BlazeFace-like detector: letterboxed square input, anchors, six key points."""
 
     input: Input
