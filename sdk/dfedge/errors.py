@@ -1,6 +1,6 @@
 """The exceptions of dfedge.
 
-Every error a caller can meet is one of these, names the file or option at fault and says what to do next::
+Each names the file or option at fault and says what to do next::
 
     DfedgeError
     ├── UsageError              an option or argument has a value that cannot work
@@ -13,8 +13,8 @@ Every error a caller can meet is one of these, names the file or option at fault
     ├── FidelityError           an exported or quantized graph differs too much from its reference
     └── MediaError              a source gives no usable picture
         ├── MediaNotFoundError      nothing at that path or address
-        ├── MediaAccessError        it exists but may not be read (permissions, encryption, a FIFO)
-        ├── MediaFormatError        not a picture or video we can read, or cut off before the first frame
+        ├── MediaAccessError        it may not be read (permissions, encryption, a FIFO)
+        ├── MediaFormatError        no picture or video we can read, or cut off before one
         ├── MediaLimitError         larger, longer or slower than the limits in force
         └── MediaFetchError         an address could not be fetched
 """

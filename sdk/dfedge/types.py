@@ -37,18 +37,22 @@ class Box:
 
     @property
     def width(self) -> float:
+        """Pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
+        """Pixels."""
         return self.bottom - self.top
 
     @property
     def center(self) -> tuple[float, float]:
+        """(x, y) in pixels."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     @property
     def area(self) -> float:
+        """Square pixels."""
         return self.width * self.height
 
     def iou(self, other: Box) -> float:
@@ -62,9 +66,7 @@ class Box:
 
     def scaled(self, factor: float) -> Box:
         """The same box in a frame whose sides are ``factor`` times as long."""
-        return Box(
-            self.left * factor, self.top * factor, self.right * factor, self.bottom * factor
-        )
+        return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
 
     def shifted(self, dx: float, dy: float) -> Box:
         """The same box moved by (dx, dy) pixels."""
@@ -77,7 +79,7 @@ class Frame:
 
     Attributes:
         image: RGB ``uint8``, (height, width, 3), upright.
-        index: number of the frame in its source, from 0; of the sample when the source does not say.
+        index: number of the frame in its source, from 0; of the sample when that is unknown.
         pts_seconds: presentation time from the start of the source, in seconds.
         scene: number of the scene the frame belongs to, from 0 (always 0 where scenes are not cut).
     """
@@ -96,10 +98,12 @@ class Frame:
 
     @property
     def width(self) -> int:
+        """Pixels."""
         return int(self.image.shape[1])
 
     @property
     def height(self) -> int:
+        """Pixels."""
         return int(self.image.shape[0])
 
     def __repr__(self) -> str:

@@ -7,14 +7,14 @@ generated from these types. P(fake) is always the calibrated probability that a 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from dfedge.types import Box
 
-VERDICT_SCHEMA = "dfedge.verdict/1"
+VERDICT_SCHEMA: Final = "dfedge.verdict/1"
 
 Probability: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0)]
@@ -66,7 +66,7 @@ class _Part(msgspec.Struct, frozen=True):
     """Base of the parts of a verdict: immutable."""
 
 
-class Observation(_Part, kw_only=True):
+class Observation(_Part, frozen=True, kw_only=True):
     """One face in one frame.
 
     Attributes:
@@ -93,7 +93,7 @@ class Observation(_Part, kw_only=True):
         return not self.issues
 
 
-class TrackVerdict(_Part, kw_only=True):
+class TrackVerdict(_Part, frozen=True, kw_only=True):
     """What is said of one person.
 
     Attributes:
@@ -113,14 +113,14 @@ class TrackVerdict(_Part, kw_only=True):
     observations: tuple[Observation, ...]
 
 
-class TimelinePoint(_Part, kw_only=True):
+class TimelinePoint(_Part, frozen=True, kw_only=True):
     """The highest P(fake) among the faces of one sampled frame; None where there is no face."""
 
     pts_seconds: Seconds
     fake_probability: Probability | None
 
 
-class ModelInfo(_Part, kw_only=True):
+class ModelInfo(_Part, frozen=True, kw_only=True):
     """A model that took part."""
 
     name: str
@@ -129,7 +129,7 @@ class ModelInfo(_Part, kw_only=True):
     role: Literal["face_detector", "edge", "heavy"]
 
 
-class Opinion(_Part, kw_only=True):
+class Opinion(_Part, frozen=True, kw_only=True):
     """What one model says of the whole source."""
 
     model: str
@@ -138,7 +138,7 @@ class Opinion(_Part, kw_only=True):
     fake_probability: Probability | None
 
 
-class SourceInfo(_Part, kw_only=True):
+class SourceInfo(_Part, frozen=True, kw_only=True):
     """What was looked at.
 
     Attributes:
@@ -159,7 +159,7 @@ class SourceInfo(_Part, kw_only=True):
     frames_with_face: int
 
 
-class Timing(_Part, kw_only=True):
+class Timing(_Part, frozen=True, kw_only=True):
     """Wall seconds; the stages overlap, so they need not add up to ``total_seconds``."""
 
     total_seconds: Seconds
@@ -168,7 +168,7 @@ class Timing(_Part, kw_only=True):
     classify_seconds: Seconds
 
 
-class Verdict(_Part, kw_only=True):
+class Verdict(_Part, frozen=True, kw_only=True):
     """What is said of a source.
 
     Attributes:

@@ -1,18 +1,19 @@
 """The card of a bundle: all that a runtime must know of a model, typed.
 
-``card.json`` is the JSON form of one of the two card types below, told apart by ``kind``. No runtime
-holds code for one model: sizes, crop, normalisation, calibration and thresholds all stand here.
+``card.json`` is the JSON form of one of the two card types below, told apart by ``kind``. No
+runtime holds code for one model: sizes, crop, normalisation, calibration and thresholds all stand
+here.
 The JSON Schema ``card.schema.json`` is generated from these types (:mod:`dfedge.bundles.schema`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-CARD_SCHEMA = "dfedge.card/1"
+CARD_SCHEMA: Final = "dfedge.card/1"
 
 Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Probability: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -25,7 +26,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the parts of a card: immutable, unknown fields refused."""
 
 
-class FileEntry(_Part, kw_only=True):
+class FileEntry(_Part, frozen=True, kw_only=True):
     """One file of the bundle; names are plain, a bundle has no folders."""
 
     name: PlainFileName
@@ -34,7 +35,7 @@ class FileEntry(_Part, kw_only=True):
     size_bytes: Annotated[int, Meta(gt=0)]
 
 
-class Provenance(_Part, kw_only=True):
+class Provenance(_Part, frozen=True, kw_only=True):
     """Where the weights come from: a published file, or the command that trained them."""
 
     training_data: str
@@ -45,7 +46,7 @@ class Provenance(_Part, kw_only=True):
     source_sha256: Sha256 | None = None
 
 
-class Metric(_Part, kw_only=True):
+class Metric(_Part, frozen=True, kw_only=True):
     """One measured figure and what it was measured on."""
 
     name: str
@@ -59,7 +60,7 @@ class Metric(_Part, kw_only=True):
     """Number of clips or pictures behind the figure."""
 
 
-class Input(_Part, kw_only=True):
+class Input(_Part, frozen=True, kw_only=True):
     """The tensor the model takes: float32, ``(x / 255 - mean) / std`` of an RGB crop."""
 
     name: str
@@ -73,7 +74,7 @@ class Input(_Part, kw_only=True):
     std: tuple[Positive, Positive, Positive]
 
 
-class CropContract(_Part, kw_only=True):
+class CropContract(_Part, frozen=True, kw_only=True):
     """How the crop is cut from a frame and brought to the input size.
 
     The side of the crop is ``(1 + 2 * margin)`` times the side of the face box (of its longer side
@@ -92,7 +93,7 @@ class CropContract(_Part, kw_only=True):
     pad_value: Annotated[int, Meta(ge=0, le=255)] = 0
 
 
-class Output(_Part, kw_only=True):
+class Output(_Part, frozen=True, kw_only=True):
     """The logits the model gives: (batch, classes)."""
 
     name: str
@@ -102,7 +103,7 @@ class Output(_Part, kw_only=True):
     activation: Literal["sigmoid", "softmax"]
 
 
-class Calibration(_Part, kw_only=True):
+class Calibration(_Part, frozen=True, kw_only=True):
     """``P(fake) = sigmoid(logit / temperature + bias)``, fitted on labelled data."""
 
     temperature: Positive = 1.0
@@ -110,7 +111,7 @@ class Calibration(_Part, kw_only=True):
     fitted_on: str
 
 
-class OperatingPoint(_Part, kw_only=True):
+class OperatingPoint(_Part, frozen=True, kw_only=True):
     """A threshold on the calibrated P(fake) and what it stands for."""
 
     threshold: Probability
@@ -118,7 +119,7 @@ class OperatingPoint(_Part, kw_only=True):
     """For example: false positive rate at most 5% on the FF++ val originals."""
 
 
-class Quality(_Part, kw_only=True):
+class Quality(_Part, frozen=True, kw_only=True):
     """What a face must be for its score to count; below, the frame is kept as evidence only."""
 
     min_face_pixels: Annotated[float, Meta(ge=0.0)]
@@ -130,7 +131,7 @@ class Quality(_Part, kw_only=True):
     max_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
 
 
-class Decision(_Part, kw_only=True):
+class Decision(_Part, frozen=True, kw_only=True):
     """From logits to a label."""
 
     calibration: Calibration
@@ -147,7 +148,7 @@ class Decision(_Part, kw_only=True):
     """Fewer usable frames in a track of a video: UNCERTAIN (a single picture needs only one)."""
 
 
-class Fidelity(_Part, kw_only=True):
+class Fidelity(_Part, frozen=True, kw_only=True):
     """How close a quantized model is to the fp32 one, and on what data."""
 
     logit_correlation: float
@@ -156,7 +157,7 @@ class Fidelity(_Part, kw_only=True):
     data: str
 
 
-class Quantization(_Part, kw_only=True):
+class Quantization(_Part, frozen=True, kw_only=True):
     """The recipe that made a smaller model, and what it costs."""
 
     recipe: str
@@ -165,7 +166,7 @@ class Quantization(_Part, kw_only=True):
     fidelity: Fidelity
 
 
-class _Identity(_Part, kw_only=True):
+class _Identity(_Part, frozen=True, kw_only=True):
     """What every card says first."""
 
     schema: Literal["dfedge.card/1"] = CARD_SCHEMA
@@ -185,7 +186,7 @@ class _Identity(_Part, kw_only=True):
     metrics: tuple[Metric, ...] = ()
 
 
-class DetectorCard(_Identity, kw_only=True, tag_field="kind", tag="deepfake_detector"):
+class DetectorCard(_Identity, frozen=True, kw_only=True, tag_field="kind", tag="deepfake_detector"):
     """Card of a model that scores face crops as real or fake."""
 
     input: Input
@@ -195,7 +196,7 @@ class DetectorCard(_Identity, kw_only=True, tag_field="kind", tag="deepfake_dete
     quantization: Quantization | None = None
 
 
-class AnchorLayer(_Part, kw_only=True):
+class AnchorLayer(_Part, frozen=True, kw_only=True):
     """One feature map of an SSD-style face detector."""
 
     stride: Annotated[int, Meta(gt=0)]
@@ -203,12 +204,12 @@ class AnchorLayer(_Part, kw_only=True):
     anchors_per_cell: Annotated[int, Meta(gt=0)]
 
 
-class FaceDetectorCard(_Identity, kw_only=True, tag_field="kind", tag="face_detector"):
+class FaceDetectorCard(_Identity, frozen=True, kw_only=True, tag_field="kind", tag="face_detector"):
     """Card of a BlazeFace-like detector: letterboxed square input, anchors, six key points."""
 
     input: Input
     boxes_output: str
-    """(1, anchors, 16): centre x, y, width, height, six (x, y), relative to the anchor, in input pixels."""
+    """(1, anchors, 16): centre x, y, width, height, six (x, y); input pixels from the anchor."""
     scores_output: str
     """(1, anchors, 1): logits."""
     anchors: tuple[AnchorLayer, ...]
