@@ -147,6 +147,7 @@ class SourceInfo(_Part, frozen=True, kw_only=True):
         duration_seconds: None when unknown (streams) or meaningless (pictures).
         frames_sampled: frames that were decoded and searched for faces.
         frames_with_face: of those, frames with at least one face.
+        problems: what could not be read, in words; empty for a sound source.
     """
 
     name: str
@@ -157,6 +158,7 @@ class SourceInfo(_Part, frozen=True, kw_only=True):
     sampling: str
     frames_sampled: int
     frames_with_face: int
+    problems: tuple[str, ...] = ()
 
 
 class Timing(_Part, frozen=True, kw_only=True):

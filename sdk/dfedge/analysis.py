@@ -1,0 +1,75 @@
+"""What one run of a detector gives back: a verdict, the pictures behind it, or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from dfedge.bundles.card import DetectorCard
+from dfedge.errors import DfedgeError
+from dfedge.types import Box
+from dfedge.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work on one source has come.
+
+    Attributes:
+        done: frames looked at.
+        total: frames that will be looked at; None when unknown.
+    """
+
+    stage: Literal["frames"]
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A small picture of one observed face, for a person to look at.
+
+    Attributes:
+        jpeg: the face with some of what is around it, longest side at most 160 pixels.
+        box: face box in pixels of that picture.
+    """
+
+    track_id: int
+    frame_index: int
+    pts_seconds: float
+    jpeg: bytes = field(repr=False)
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A verdict with its evidence and the card of the model that gave it."""
+
+    verdict: Verdict
+    evidence: tuple[Evidence, ...] = field(repr=False)
+    card: DetectorCard = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A source that was analysed."""
+
+    source: str
+    analysis: Analysis
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the analysis."""
+        return self.analysis.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A source that could not be analysed, and why."""
+
+    source: str
+    error: DfedgeError
+
+
+Result: TypeAlias = Success | Failure
+"""What :meth:`dfedge.Detector.detect_many` yields for each source."""

@@ -1,0 +1,341 @@
+"""The detector: a source in, a verdict out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, TypeAlias, TypeVar
+
+from dfedge.analysis import Analysis, Failure, Progress, Result, Success
+from dfedge.bundles import store
+from dfedge.bundles.card import DetectorCard
+from dfedge.crops import Preprocessor
+from dfedge.errors import BundleFormatError, DfedgeError, UsageError
+from dfedge.faces import open_face_finder
+from dfedge.media import MediaLimits, MediaReader, Sampling, Source, open_live, open_media
+from dfedge.pipeline import FramePipeline, FrameRecord, Models, build_verdict
+from dfedge.runtime import Device, open_model
+from dfedge.verdict import Timing, Verdict
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+FaceBackend: TypeAlias = Literal["blazeface", "mediapipe"]
+_Item = TypeVar("_Item")
+
+
+class Detector:
+    """Judges whether the faces of a picture or a video are real or fake.
+
+    The models are loaded once, by the constructor. A detector is safe to use from several threads
+    at once: its models are shared, all state of a source belongs to the call. Close it, or use it
+    as a context manager, to free the models.
+
+    Args:
+        model: name of an installed bundle, or the path of a bundle folder or ``.zip``.
+        device: where the classifier runs; ``auto`` takes the best that really loads.
+        sampling: how frames are chosen from a video unless a call says otherwise.
+        frames: frames looked at in a video unless a call says otherwise, at least 1.
+        face_backend: who finds faces; ``mediapipe`` needs the extra of that name.
+        threads: threads of each model; None lets the runtime choose.
+        limits: bounds on what a source may be (bytes, pixels, seconds to fetch).
+
+    Raises:
+        BundleError: the model is not there, or its bundle is not sound.
+        RuntimeUnavailableError: the device was named and did not load.
+        UsageError: an option has a value that cannot work.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = store.DEFAULT_MODEL,
+        *,
+        device: Device = "auto",
+        sampling: Sampling = "even",
+        frames: int = 20,
+        face_backend: FaceBackend = "blazeface",
+        threads: int | None = None,
+        limits: MediaLimits | None = None,
+    ) -> None:
+        _check_frames(frames)
+        bundle, card = store.resolve_detector(model)
+        if card.crop.box_source != store.FACE_MODEL or card.input.frames != 1:
+            raise BundleFormatError(
+                f"{bundle.path}: the model needs boxes of {card.crop.box_source!r} and "
+                f"{card.input.frames} frames a clip; this version scores single crops from "
+                f"{store.FACE_MODEL!r} boxes"
+            )
+        self._sampling: Sampling = sampling
+        self._frames = frames
+        self._limits = limits or MediaLimits()
+        self._models = Models(
+            bundle=bundle,
+            card=card,
+            finder=open_face_finder(face_backend, threads=threads),
+            preprocessor=Preprocessor(bundle),
+            classifier=open_model(bundle, device=device, threads=threads),
+        )
+
+    @property
+    def card(self) -> DetectorCard:
+        """The card of the model."""
+        return self._models.card
+
+    @property
+    def provider(self) -> str:
+        """The ONNX Runtime execution provider that really loaded."""
+        return self._models.classifier.provider
+
+    def detect(
+        self,
+        source: Source,
+        *,
+        sampling: Sampling | None = None,
+        frames: int | None = None,
+        as_frames: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Verdict:
+        """The verdict on one source.
+
+        Args:
+            source: path or address of a video or picture, a folder of frames, or RGB ``uint8``
+                arrays of shape (height, width, 3) or (frames, height, width, 3).
+            sampling: overrides the detector's.
+            frames: overrides the detector's, at least 1.
+            as_frames: take a folder as the frames of one clip.
+            progress: called after each frame.
+
+        Raises:
+            MediaError: the source gives no usable picture; never a made-up verdict.
+            UsageError: an option has a value that cannot work.
+        """
+        return self._run(
+            source,
+            sampling=sampling,
+            frames=frames,
+            as_frames=as_frames,
+            progress=progress,
+            keep_evidence=False,
+        ).verdict
+
+    def analyze(
+        self,
+        source: Source,
+        *,
+        sampling: Sampling | None = None,
+        frames: int | None = None,
+        as_frames: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Analysis:
+        """Like :meth:`detect`, with small pictures of the faces as evidence."""
+        return self._run(
+            source,
+            sampling=sampling,
+            frames=frames,
+            as_frames=as_frames,
+            progress=progress,
+            keep_evidence=True,
+        )
+
+    def detect_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        sampling: Sampling | None = None,
+        frames: int | None = None,
+        as_frames: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Iterator[Result]:
+        """Analyse sources one by one; a bad one gives a :class:`Failure` and never stops the rest.
+
+        Yields:
+            A :class:`Success` or :class:`Failure` for each source, in order, as soon as it is done.
+        """
+        for source in sources:
+            name = _describe(source)
+            try:
+                analysis = self.analyze(
+                    source, sampling=sampling, frames=frames, as_frames=as_frames, progress=progress
+                )
+            except UsageError:
+                raise
+            except DfedgeError as error:
+                yield Failure(name, error)
+            else:
+                yield Success(name, analysis)
+
+    def stream(
+        self,
+        source: str | int,
+        *,
+        fps: float = 2.0,
+        window_seconds: float = 10.0,
+        every_seconds: float = 1.0,
+    ) -> Iterator[Verdict]:
+        """Rolling verdicts on a webcam, an RTSP stream or a file played in real time.
+
+        Args:
+            source: webcam number, device path, stream address or file.
+            fps: frames looked at a second, at most; when the machine is slower, frames are skipped.
+            window_seconds: a verdict speaks of this much of the past.
+            every_seconds: time between verdicts.
+
+        Raises:
+            MediaError: the stream cannot be opened, or breaks off.
+            UsageError: an option is not a positive number.
+        """
+        for name, value in (("window_seconds", window_seconds), ("every_seconds", every_seconds)):
+            if not value > 0:
+                raise UsageError(f"{name} must be greater than 0, got {value}")
+        started = time.perf_counter()
+        pipeline = FramePipeline(self._models, keep_evidence=False)
+        window: deque[FrameRecord] = deque()
+        last_verdict: float | None = None
+        with open_live(source, fps=fps, limits=self._limits) as reader:
+            for frame in reader:
+                window.append(pipeline.run(frame))
+                now = window[-1].pts_seconds
+                while now - window[0].pts_seconds > window_seconds:
+                    window.popleft()
+                last_verdict = now if last_verdict is None else last_verdict
+                if now - last_verdict >= every_seconds:
+                    last_verdict = now
+                    yield self._verdict(list(window), reader, pipeline, started)
+
+    async def detect_async(
+        self,
+        source: Source,
+        *,
+        sampling: Sampling | None = None,
+        frames: int | None = None,
+        as_frames: bool = False,
+    ) -> Verdict:
+        """:meth:`detect` in a worker thread."""
+        return await asyncio.to_thread(
+            self.detect, source, sampling=sampling, frames=frames, as_frames=as_frames
+        )
+
+    def detect_many_async(
+        self,
+        sources: Iterable[Source],
+        *,
+        sampling: Sampling | None = None,
+        frames: int | None = None,
+        as_frames: bool = False,
+    ) -> AsyncIterator[Result]:
+        """:meth:`detect_many` in a worker thread."""
+        return _iterate_in_thread(
+            self.detect_many(sources, sampling=sampling, frames=frames, as_frames=as_frames)
+        )
+
+    def stream_async(
+        self,
+        source: str | int,
+        *,
+        fps: float = 2.0,
+        window_seconds: float = 10.0,
+        every_seconds: float = 1.0,
+    ) -> AsyncIterator[Verdict]:
+        """:meth:`stream` in a worker thread."""
+        return _iterate_in_thread(
+            self.stream(
+                source, fps=fps, window_seconds=window_seconds, every_seconds=every_seconds
+            )
+        )
+
+    def close(self) -> None:
+        """Free the models; the detector cannot be used afterwards."""
+        self._models.finder.close()
+        self._models.classifier.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Detector(model={self.card.name!r}, provider={self.provider!r})"
+
+    def _run(
+        self,
+        source: Source,
+        *,
+        sampling: Sampling | None,
+        frames: int | None,
+        as_frames: bool,
+        progress: ProgressCallback | None,
+        keep_evidence: bool,
+    ) -> Analysis:
+        wanted = self._frames if frames is None else frames
+        _check_frames(wanted)
+        started = time.perf_counter()
+        pipeline = FramePipeline(self._models, keep_evidence=keep_evidence)
+        records: list[FrameRecord] = []
+        with open_media(
+            source,
+            sampling=sampling or self._sampling,
+            frames=wanted,
+            as_frames=as_frames,
+            limits=self._limits,
+        ) as reader:
+            for frame in reader:
+                records.append(pipeline.run(frame))
+                if progress is not None:
+                    progress(Progress("frames", len(records), reader.expected_frames))
+        verdict = self._verdict(records, reader, pipeline, started)
+        return Analysis(verdict, pipeline.evidence(), self.card)
+
+    def _verdict(
+        self,
+        records: list[FrameRecord],
+        reader: MediaReader,
+        pipeline: FramePipeline,
+        started: float,
+    ) -> Verdict:
+        timing = Timing(
+            total_seconds=round(time.perf_counter() - started, 4),
+            decode_seconds=round(reader.decode_seconds, 4),
+            faces_seconds=round(pipeline.faces_seconds, 4),
+            classify_seconds=round(pipeline.classify_seconds, 4),
+        )
+        return build_verdict(
+            records,
+            reader.info,
+            self._models,
+            timing,
+            sampling=reader.sampling,
+            problems=reader.problems,
+        )
+
+
+def _check_frames(frames: int) -> None:
+    if frames < 1:
+        raise UsageError(f"frames must be at least 1, got {frames}")
+
+
+def _describe(source: Source) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return type(source).__name__
+
+
+_END = object()
+
+
+async def _iterate_in_thread(iterator: Iterator[_Item]) -> AsyncIterator[_Item]:
+    """Step a blocking iterator in worker threads, and close it when the caller stops early."""
+    try:
+        while (item := await asyncio.to_thread(next, iterator, _END)) is not _END:
+            yield item  # type: ignore[misc]
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            await asyncio.to_thread(close)

@@ -1,0 +1,150 @@
+"""From logits to labels: calibration, aggregation over frames and people, thresholds, reasons.
+
+Pure functions of observations and a card; nothing here knows of models or media.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dfedge.bundles.card import Calibration, Decision, Output, Quality
+from dfedge.crops import CropQuality
+from dfedge.types import Box, Tensor
+from dfedge.verdict import Label, Observation, Reason, TimelinePoint, TrackVerdict
+
+
+def fake_logits(outputs: Tensor, output: Output) -> Tensor:
+    """The log-odds of *fake* for each row of a model's outputs.
+
+    Args:
+        outputs: (batch, classes) logits.
+        output: what the classes are and which activation belongs to them.
+
+    Returns:
+        (batch,) log-odds: the class's own logit under a sigmoid; under a softmax its logit minus the
+        log-sum-exp of the others, so that ``sigmoid`` of it is the softmax probability.
+    """
+    fake = outputs[:, output.fake_index]
+    if output.activation == "sigmoid":
+        return fake
+    others = np.delete(outputs, output.fake_index, axis=1)
+    highest = others.max(axis=1, keepdims=True)
+    log_sum: Tensor = np.log(np.exp(others - highest).sum(axis=1)) + highest[:, 0]
+    difference: Tensor = fake - log_sum
+    return difference
+
+
+def calibrate(logit: float, calibration: Calibration) -> float:
+    """P(fake) = sigmoid(logit / temperature + bias), 0 to 1, for any finite logit."""
+    x = logit / calibration.temperature + calibration.bias
+    if x >= 0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)
+    return e / (1.0 + e)
+
+
+def quality_issues(box: Box, crop: CropQuality, quality: Quality) -> tuple[Reason, ...]:
+    """Why a face cannot be judged by the card's limits; empty when it can."""
+    checks = (
+        (min(box.width, box.height) < quality.min_face_pixels, Reason.FACE_TOO_SMALL),
+        (crop.sharpness < quality.min_sharpness, Reason.TOO_BLURRY),
+        (crop.brightness < quality.min_brightness, Reason.TOO_DARK),
+        (crop.brightness > quality.max_brightness, Reason.TOO_BRIGHT),
+    )
+    return tuple(reason for failed, reason in checks if failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A label with its probability, confidence and reasons."""
+
+    label: Label
+    fake_probability: float | None
+    confidence: float | None
+    reasons: tuple[Reason, ...]
+
+
+def judge_probability(probability: float, decision: Decision) -> Judgement:
+    """The label of a calibrated probability by the card's two thresholds."""
+    if probability >= decision.fake.threshold:
+        reasons = (Reason.SCORE_ABOVE_FAKE_THRESHOLD,)
+        return Judgement(Label.FAKE, probability, probability, reasons)
+    if probability <= decision.real.threshold:
+        reasons = (Reason.SCORE_BELOW_REAL_THRESHOLD,)
+        return Judgement(Label.REAL, probability, 1.0 - probability, reasons)
+    return Judgement(Label.UNCERTAIN, probability, None, (Reason.SCORE_IN_UNSURE_BAND,))
+
+
+def judge_track(
+    track_id: int, observations: Sequence[Observation], decision: Decision, *, frames_sampled: int
+) -> TrackVerdict:
+    """What is said of one person.
+
+    Args:
+        track_id: number of the track.
+        observations: at least one, in order of time.
+        decision: calibration, thresholds and the number of usable frames asked for.
+        frames_sampled: frames of the source that were looked at; of a single one no more is asked.
+    """
+    usable = [observation for observation in observations if observation.usable]
+    counted = usable or observations
+    logit = math.fsum(observation.logit for observation in counted) / len(counted)
+    judgement = judge_probability(calibrate(logit, decision.calibration), decision)
+    if len(usable) < _frames_needed(decision, frames_sampled):
+        issues = _by_frequency(observations)
+        few = () if frames_sampled == 1 else (Reason.TOO_FEW_FRAMES,)
+        judgement = Judgement(Label.UNCERTAIN, judgement.fake_probability, None, (*few, *issues))
+    assert judgement.fake_probability is not None
+    return TrackVerdict(
+        track_id=track_id,
+        label=judgement.label,
+        fake_probability=judgement.fake_probability,
+        confidence=judgement.confidence,
+        reasons=judgement.reasons,
+        usable_frames=len(usable),
+        observations=tuple(observations),
+    )
+
+
+def judge_clip(
+    tracks: Sequence[TrackVerdict], decision: Decision, *, frames_sampled: int
+) -> Judgement:
+    """The verdict on the whole source: that of its most suspicious person with enough frames.
+
+    Without any face it is NO_FACE; where nobody has enough usable frames it is UNCERTAIN with the
+    highest probability found.
+    """
+    if not tracks:
+        return Judgement(Label.NO_FACE, None, None, (Reason.NO_FACE,))
+    needed = _frames_needed(decision, frames_sampled)
+    judged = [track for track in tracks if track.usable_frames >= needed]
+    suspect = max(judged or tracks, key=lambda track: (track.fake_probability, -track.track_id))
+    return Judgement(suspect.label, suspect.fake_probability, suspect.confidence, suspect.reasons)
+
+
+def timeline(
+    sampled_pts_seconds: Sequence[float], observations: Sequence[Observation]
+) -> tuple[TimelinePoint, ...]:
+    """The highest P(fake) at each sampled time; None where no face was found."""
+    highest: dict[float, float] = {}
+    for observation in observations:
+        before = highest.get(observation.pts_seconds, 0.0)
+        highest[observation.pts_seconds] = max(before, observation.fake_probability)
+    return tuple(
+        TimelinePoint(pts_seconds=pts, fake_probability=highest.get(pts))
+        for pts in sampled_pts_seconds
+    )
+
+
+def _frames_needed(decision: Decision, frames_sampled: int) -> int:
+    return 1 if frames_sampled == 1 else decision.min_usable_frames
+
+
+def _by_frequency(observations: Sequence[Observation]) -> tuple[Reason, ...]:
+    counts = Counter(issue for observation in observations for issue in observation.issues)
+    return tuple(reason for reason, _ in counts.most_common())
