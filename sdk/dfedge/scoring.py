@@ -26,7 +26,7 @@ def fake_logits(outputs: Tensor, output: Output) -> Tensor:
         output: what the classes are and which activation belongs to them.
 
     Returns:
-        (batch,) log-odds: the class's own logit under a sigmoid; under a softmax its logit minus the
+        (batch,) log-odds: the class's own logit under a sigmoid; under a softmax its logit less the
         log-sum-exp of the others, so that ``sigmoid`` of it is the softmax probability.
     """
     fake = outputs[:, output.fake_index]

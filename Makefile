@@ -1,0 +1,53 @@
+# make demo   set up and run the main job on a clip made here; prints where the report is
+# make test   set up and pass the tests (with lint and types)
+# make bench  set up and run the benchmarks
+# make lint   style and types alone
+# PYTHON=python3.12 make test   another interpreter; DFEDGE_VENV=dir   another place for the environment
+
+PYTHON ?= python3
+DFEDGE_VENV ?= .venv
+BIN := $(DFEDGE_VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test bench lint format clean
+.DELETE_ON_ERROR:
+
+demo: $(DFEDGE_VENV)/.demo
+	$(BIN)/python -m dfedge_tools.demo --out demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: $(DFEDGE_VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+lint: $(DFEDGE_VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DFEDGE_VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(DFEDGE_VENV) demo .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "dfedge needs Python 3.11 or newer; set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' \
+		|| { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(DFEDGE_VENV)
+
+# The runtime and a package that carries a public-domain portrait: all that the demo needs.
+$(DFEDGE_VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+# Everything: tools with torch, tests, linters. mediapipe asks for an OpenCV build with a display;
+# --no-deps keeps the headless one (its real needs are already here).
+$(DFEDGE_VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[demo,tools,test,lint]'
+	$(PIP) --no-deps 'mediapipe>=0.10.21'
+	touch $@

@@ -1,0 +1,191 @@
+"""From logits to labels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from dfedge.bundles.card import (
+    Calibration,
+    Decision,
+    OperatingPoint,
+    Output,
+    Quality,
+)
+from dfedge.crops import CropQuality
+from dfedge.scoring import (
+    calibrate,
+    fake_logits,
+    judge_clip,
+    judge_probability,
+    judge_track,
+    quality_issues,
+    timeline,
+)
+from dfedge.types import Box
+from dfedge.verdict import Label, Observation, Reason, TrackVerdict
+
+BOX = Box(10, 10, 110, 130)
+DECISION = Decision(
+    calibration=Calibration(fitted_on="tests"),
+    fake=OperatingPoint(threshold=0.8, meaning="tests"),
+    real=OperatingPoint(threshold=0.2, meaning="tests"),
+    quality=Quality(min_face_pixels=40, min_sharpness=5, min_brightness=20, max_brightness=240),
+    min_usable_frames=3,
+)
+
+
+def observation(
+    logit: float, *, pts: float = 0.0, issues: tuple[Reason, ...] = ()
+) -> Observation:
+    """A face seen at ``pts`` seconds with the given logit."""
+    return Observation(
+        pts_seconds=pts,
+        frame_index=int(pts * 10),
+        box=BOX,
+        detection_score=0.9,
+        logit=logit,
+        fake_probability=calibrate(logit, DECISION.calibration),
+        issues=issues,
+    )
+
+
+def track(track_id: int, logits: list[float], *, frames_sampled: int = 10) -> TrackVerdict:
+    """A person with one usable observation a logit."""
+    seen = [observation(logit, pts=i / 10) for i, logit in enumerate(logits)]
+    return judge_track(track_id, seen, DECISION, frames_sampled=frames_sampled)
+
+
+def test_a_sigmoid_output_is_its_own_log_odds() -> None:
+    """A single logit passes through unchanged."""
+    output = Output(name="logits", classes=("fake",), fake_index=0, activation="sigmoid")
+    logits = np.array([[1.5], [-2.0]], dtype=np.float32)
+    assert fake_logits(logits, output).tolist() == [1.5, -2.0]
+
+
+@pytest.mark.parametrize("fake_index", [0, 1, 2])
+def test_a_softmax_output_becomes_log_odds_of_fake(fake_index: int) -> None:
+    """The sigmoid of the log-odds is the softmax probability of the class, even for huge logits."""
+    output = Output(
+        name="logits", classes=("a", "b", "c"), fake_index=fake_index, activation="softmax"
+    )
+    logits = np.array([[0.3, -1.2, 2.0], [900.0, 899.0, 898.5]], dtype=np.float32)
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = (shifted / shifted.sum(axis=1, keepdims=True))[:, fake_index]
+    odds = fake_logits(logits, output)
+    assert (1 / (1 + np.exp(-odds))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_calibration_divides_by_temperature_then_adds_bias() -> None:
+    """P(fake) = sigmoid(logit / temperature + bias)."""
+    calibration = Calibration(temperature=2.0, bias=-0.5, fitted_on="tests")
+    assert calibrate(3.0, calibration) == pytest.approx(1 / (1 + math.exp(-1.0)))
+
+
+@pytest.mark.parametrize(("logit", "expected"), [(1e6, 1.0), (-1e6, 0.0)])
+def test_calibration_never_overflows(logit: float, expected: float) -> None:
+    """Extreme logits give a probability of 0 or 1, not an error."""
+    assert calibrate(logit, Calibration(fitted_on="tests")) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("probability", "label", "confidence"),
+    [
+        (0.8, Label.FAKE, 0.8),
+        (0.95, Label.FAKE, 0.95),
+        (0.2, Label.REAL, 0.8),
+        (0.0, Label.REAL, 1.0),
+        (0.21, Label.UNCERTAIN, None),
+        (0.79, Label.UNCERTAIN, None),
+    ],
+)
+def test_thresholds_belong_to_their_labels(
+    probability: float, label: Label, confidence: float | None
+) -> None:
+    """Both thresholds are inclusive, and between them no side is taken."""
+    judgement = judge_probability(probability, DECISION)
+    assert (judgement.label, judgement.confidence) == (label, confidence)
+
+
+@pytest.mark.parametrize(
+    ("box", "sharpness", "brightness", "expected"),
+    [
+        (BOX, 50, 120, ()),
+        (Box(0, 0, 39, 60), 50, 120, (Reason.FACE_TOO_SMALL,)),
+        (BOX, 4.9, 120, (Reason.TOO_BLURRY,)),
+        (BOX, 50, 19, (Reason.TOO_DARK,)),
+        (BOX, 50, 241, (Reason.TOO_BRIGHT,)),
+        (Box(0, 0, 10, 10), 0, 0, (Reason.FACE_TOO_SMALL, Reason.TOO_BLURRY, Reason.TOO_DARK)),
+    ],
+)
+def test_quality_limits_are_reasons(
+    box: Box, sharpness: float, brightness: float, expected: tuple[Reason, ...]
+) -> None:
+    """Each limit of the card that a face misses is named."""
+    crop = CropQuality(sharpness=sharpness, brightness=brightness)
+    assert quality_issues(box, crop, DECISION.quality) == expected
+
+
+def test_a_track_is_judged_by_the_mean_logit_of_its_usable_frames() -> None:
+    """Frames with issues do not count as long as others do."""
+    seen = [observation(4.0), observation(2.0), observation(3.0)]
+    spoilt = observation(-50.0, issues=(Reason.TOO_BLURRY,))
+    verdict = judge_track(0, [*seen, spoilt], DECISION, frames_sampled=4)
+    assert verdict.label is Label.FAKE
+    assert verdict.fake_probability == pytest.approx(calibrate(3.0, DECISION.calibration))
+    assert verdict.usable_frames == 3
+
+
+def test_too_few_usable_frames_are_uncertain_however_high_the_score() -> None:
+    """The reasons name the lack of frames and what spoilt the others, most frequent first."""
+    seen = [
+        observation(9.0),
+        observation(9.0, issues=(Reason.TOO_DARK,)),
+        observation(9.0, issues=(Reason.TOO_BLURRY,)),
+        observation(9.0, issues=(Reason.TOO_BLURRY,)),
+    ]
+    verdict = judge_track(0, seen, DECISION, frames_sampled=4)
+    assert verdict.label is Label.UNCERTAIN
+    assert verdict.confidence is None
+    assert verdict.reasons == (Reason.TOO_FEW_FRAMES, Reason.TOO_BLURRY, Reason.TOO_DARK)
+
+
+def test_of_a_single_picture_one_usable_frame_is_enough() -> None:
+    """A still is judged although a video would need more frames."""
+    assert track(0, [5.0], frames_sampled=1).label is Label.FAKE
+
+
+def test_a_clip_is_as_suspicious_as_its_most_suspicious_person_with_enough_frames() -> None:
+    """A person with too few frames cannot accuse the clip."""
+    honest, forged, glimpsed = track(0, [-4.0] * 5), track(1, [3.0] * 5), track(2, [9.0])
+    judgement = judge_clip([honest, forged, glimpsed], DECISION, frames_sampled=10)
+    assert judgement.label is Label.FAKE
+    assert judgement.fake_probability == forged.fake_probability
+
+
+def test_a_clip_where_nobody_has_enough_frames_is_uncertain() -> None:
+    """The highest probability found is still reported."""
+    low, high = track(0, [-2.0]), track(1, [2.0])
+    judgement = judge_clip([low, high], DECISION, frames_sampled=10)
+    assert judgement.label is Label.UNCERTAIN
+    assert judgement.fake_probability == high.fake_probability
+
+
+def test_a_clip_without_faces_has_no_number() -> None:
+    """NO_FACE carries neither a probability nor a confidence."""
+    judgement = judge_clip([], DECISION, frames_sampled=10)
+    assert judgement.label is Label.NO_FACE
+    assert (judgement.fake_probability, judgement.confidence) == (None, None)
+    assert judgement.reasons == (Reason.NO_FACE,)
+
+
+def test_the_timeline_shows_the_worst_face_of_each_sampled_frame() -> None:
+    """Frames without a face stay in the timeline, without a number."""
+    seen = [observation(-1.0, pts=0.0), observation(2.0, pts=0.0), observation(0.0, pts=1.0)]
+    points = timeline([0.0, 0.5, 1.0], seen)
+    assert [point.pts_seconds for point in points] == [0.0, 0.5, 1.0]
+    assert points[0].fake_probability == pytest.approx(calibrate(2.0, DECISION.calibration))
+    assert points[1].fake_probability is None
+    assert points[2].fake_probability == 0.5
