@@ -20,7 +20,16 @@ ALLOWED = {
     "dfedge_models": set(),
     "dfedge_tools": {"dfedge", "dfedge_models"},
 }
-SDK_FORBIDDEN = {"torch", "timm", "torchvision", "onnx", "litestar", "starlette", "fastapi", "flask"}
+SDK_FORBIDDEN = {
+    "torch",
+    "timm",
+    "torchvision",
+    "onnx",
+    "litestar",
+    "starlette",
+    "fastapi",
+    "flask",
+}
 
 
 def imported_packages(folder: Path) -> dict[str, set[str]]:

@@ -37,9 +37,7 @@ DECISION = Decision(
 )
 
 
-def observation(
-    logit: float, *, pts: float = 0.0, issues: tuple[Reason, ...] = ()
-) -> Observation:
+def observation(logit: float, *, pts: float = 0.0, issues: tuple[Reason, ...] = ()) -> Observation:
     """A face seen at ``pts`` seconds with the given logit."""
     return Observation(
         pts_seconds=pts,

@@ -1,0 +1,1 @@
+"""Benchmarks of speed and memory; ``python -m benchmarks`` or ``make bench`` runs them all."""
