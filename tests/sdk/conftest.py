@@ -1,0 +1,255 @@
+"""Fixtures shared by the tests of the SDK: tiny bundles that are whole and right, made on the spot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+TINY_SIDE = 16
+"""Pixels of the tiny detector's input."""
+
+TINY_MEAN, TINY_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class BundleMaker:
+    """Makes bundles of two tiny models: a detector (mean colour to a logit) and a face detector."""
+
+    def __init__(self, onnx: Any, folder: Path) -> None:
+        self._onnx = onnx
+        self._folder = folder
+
+    def detector(self, *, folder: Path | None = None, opset: int = 20, **fields: Any) -> Path:
+        """A deepfake detector bundle in a new folder; `fields` replace those of the card."""
+        files = {"model.onnx": self.detector_model(opset), "preprocess.onnx": self.preprocess()}
+        return self.write(folder or self._new_folder(), self.detector_card(**fields), files)
+
+    def face_detector(self, *, folder: Path | None = None, **fields: Any) -> Path:
+        """A face detector bundle in a new folder; `fields` replace those of the card."""
+        files = {"model.onnx": self.face_model()}
+        return self.write(folder or self._new_folder(), self.face_card(**fields), files)
+
+    def write(self, folder: Path, card: dict[str, Any], files: dict[str, bytes]) -> Path:
+        """A folder with the card and its files; sizes and hashes are filled in."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in card["files"]:
+            content = files[entry["name"]]
+            entry["sha256"] = hashlib.sha256(content).hexdigest()
+            entry["size_bytes"] = len(content)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / "card.json").write_text(json.dumps(card, indent=2), encoding="utf-8")
+        return folder
+
+    def zipped(self, folder: Path, *, method: int = zipfile.ZIP_DEFLATED) -> Path:
+        """The files of a bundle folder as `FOLDER.zip` beside it."""
+        path = folder.with_name(folder.name + ".zip")
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for file in sorted(folder.iterdir()):
+                archive.write(file, file.name)
+        return path
+
+    def detector_card(self, **fields: Any) -> dict[str, Any]:
+        """A detector's card as plain values, hashes not yet filled in."""
+        card: dict[str, Any] = {
+            **_identity("deepfake_detector", "tiny-detector"),
+            "files": [
+                {"name": "model.onnx", "role": "model"},
+                {"name": "preprocess.onnx", "role": "preprocess"},
+            ],
+            "input": {
+                "name": "input",
+                "layout": "NCHW",
+                "width": TINY_SIDE,
+                "height": TINY_SIDE,
+                "mean": list(TINY_MEAN),
+                "std": list(TINY_STD),
+            },
+            "crop": {
+                "box_source": "tiny-faces",
+                "margin": 0.2,
+                "squaring": "longer_side",
+                "resize": "stretch",
+            },
+            "output": {
+                "name": "logit",
+                "classes": ["fake"],
+                "fake_index": 0,
+                "activation": "sigmoid",
+            },
+            "decision": {
+                "calibration": {"fitted_on": "nothing"},
+                "fake": {"threshold": 0.8, "meaning": "none, a test"},
+                "real": {"threshold": 0.2, "meaning": "none, a test"},
+                "quality": {
+                    "min_face_pixels": 32,
+                    "min_sharpness": 10,
+                    "min_brightness": 20,
+                    "max_brightness": 235,
+                },
+                "min_usable_frames": 3,
+            },
+        }
+        return {**card, **fields}
+
+    def face_card(self, **fields: Any) -> dict[str, Any]:
+        """A face detector's card as plain values, hashes not yet filled in."""
+        card: dict[str, Any] = {
+            **_identity("face_detector", "tiny-faces"),
+            "files": [{"name": "model.onnx", "role": "model"}],
+            "input": {
+                "name": "input",
+                "layout": "NCHW",
+                "width": 64,
+                "height": 64,
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+            },
+            "boxes_output": "boxes",
+            "scores_output": "scores",
+            "anchors": [{"stride": 16, "anchors_per_cell": 2}],
+            "min_score": 0.5,
+            "nms_iou": 0.3,
+        }
+        return {**card, **fields}
+
+    def detector_model(self, opset: int = 20, *, side: int = TINY_SIDE, classes: int = 1) -> bytes:
+        """(batch, 3, side, side) to the mean of all numbers, once a class: (batch, classes)."""
+        weight = np.full((3, classes), 1 / 3, np.float32)
+        return self.model(
+            [
+                ("GlobalAveragePool", ["input"], ["pooled"], {}),
+                ("Flatten", ["pooled"], ["flat"], {"axis": 1}),
+                ("Gemm", ["flat", "weight"], ["logit"], {}),
+            ],
+            inputs={"input": ("float32", ["batch", 3, side, side])},
+            outputs={"logit": ("float32", ["batch", classes])},
+            initializers={"weight": weight},
+            opset=opset,
+        )
+
+    def preprocess(self, *, side: int = TINY_SIDE) -> bytes:
+        """uint8 (height, width, 3) to the normalised (1, 3, side, side)."""
+        scale = 1 / (255 * np.asarray(TINY_STD, np.float32))
+        offset = -np.asarray(TINY_MEAN, np.float32) / np.asarray(TINY_STD, np.float32)
+        return self.model(
+            [
+                ("Cast", ["crop"], ["float"], {"to": self._onnx.TensorProto.FLOAT}),
+                ("Transpose", ["float"], ["planes"], {"perm": [2, 0, 1]}),
+                ("Unsqueeze", ["planes", "axes"], ["batch"], {}),
+                (
+                    "Resize",
+                    ["batch", "", "", "sizes"],
+                    ["resized"],
+                    {"mode": "linear", "antialias": 1},
+                ),
+                ("Mul", ["resized", "scale"], ["scaled"], {}),
+                ("Add", ["scaled", "offset"], ["input"], {}),
+            ],
+            inputs={"crop": ("uint8", ["height", "width", 3])},
+            outputs={"input": ("float32", [1, 3, side, side])},
+            initializers={
+                "axes": np.array([0], np.int64),
+                "sizes": np.array([1, 3, side, side], np.int64),
+                "scale": scale.astype(np.float32)[:, None, None],
+                "offset": offset.astype(np.float32)[:, None, None],
+            },
+        )
+
+    def face_model(self) -> bytes:
+        """(batch, 3, 64, 64) to 32 anchors: boxes (batch, 32, 16) and scores (batch, 32, 1)."""
+        pool = {"kernel_shape": [16, 16], "strides": [16, 16]}
+        return self.model(
+            [
+                ("AveragePool", ["input"], ["cells"], pool),
+                ("Conv", ["cells", "box_weight"], ["box_map"], {}),
+                ("Reshape", ["box_map", "box_shape"], ["boxes"], {}),
+                ("Conv", ["cells", "score_weight"], ["score_map"], {}),
+                ("Reshape", ["score_map", "score_shape"], ["scores"], {}),
+            ],
+            inputs={"input": ("float32", ["batch", 3, 64, 64])},
+            outputs={
+                "boxes": ("float32", ["batch", 32, 16]),
+                "scores": ("float32", ["batch", 32, 1]),
+            },
+            initializers={
+                "box_weight": np.ones((32, 3, 1, 1), np.float32),
+                "score_weight": np.ones((2, 3, 1, 1), np.float32),
+                "box_shape": np.array([-1, 32, 16], np.int64),
+                "score_shape": np.array([-1, 32, 1], np.int64),
+            },
+        )
+
+    def model(
+        self,
+        nodes: list[tuple[str, list[str], list[str], dict[str, Any]]],
+        *,
+        inputs: dict[str, tuple[str, list[Any]]],
+        outputs: dict[str, tuple[str, list[Any]]],
+        initializers: dict[str, Any] | None = None,
+        opset: int = 20,
+    ) -> bytes:
+        """The bytes of an ONNX model of these nodes (operator, inputs, outputs, attributes)."""
+        helper = self._onnx.helper
+
+        def info(name: str, kind: tuple[str, list[Any]]) -> Any:
+            dtype = helper.np_dtype_to_tensor_dtype(np.dtype(kind[0]))
+            return helper.make_tensor_value_info(name, dtype, kind[1])
+
+        graph = helper.make_graph(
+            [helper.make_node(op, ins, outs, **extra) for op, ins, outs, extra in nodes],
+            "tiny",
+            [info(name, kind) for name, kind in inputs.items()],
+            [info(name, kind) for name, kind in outputs.items()],
+            [
+                self._onnx.numpy_helper.from_array(array, name)
+                for name, array in (initializers or {}).items()
+            ],
+        )
+        opsets = [helper.make_opsetid("", opset)]
+        model: bytes = helper.make_model(
+            graph, opset_imports=opsets, ir_version=9
+        ).SerializeToString()
+        return model
+
+    def _new_folder(self) -> Path:
+        return self._folder / f"bundle-{sum(1 for _ in self._folder.iterdir())}"
+
+
+@pytest.fixture
+def bundle_maker(tmp_path: Path) -> BundleMaker:
+    """Makes tiny bundles under a folder of the test's own."""
+    onnx = pytest.importorskip(
+        "onnx", reason="needs the package onnx (extra dfedge[tools]) to make tiny models"
+    )
+    folder = tmp_path / "made"
+    folder.mkdir()
+    return BundleMaker(onnx, folder)
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DFEDGE_HOME of the test's own, empty."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("DFEDGE_HOME", str(home))
+    return home
+
+
+def _identity(kind: str, name: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "schema": "dfedge.card/1",
+        "name": name,
+        "version": "0.1.0",
+        "architecture": "tiny",
+        "summary": "A tiny model for tests.",
+        "licence": "Apache-2.0",
+        "opset": 20,
+        "provenance": {"training_data": "none"},
+        "limits": ["Knows nothing."],
+    }
