@@ -178,7 +178,7 @@ def test_leaving_an_async_stream_early_stops_it(detector: Detector, portrait_cli
 
 def test_a_device_that_did_not_load_is_an_error_not_a_fallback() -> None:
     """Asking for TensorRT on a machine without it names what is there."""
-    with pytest.raises(RuntimeUnavailableError, match="CPUExecutionProvider|cpu"):
+    with pytest.raises(RuntimeUnavailableError, match=r"CPUExecutionProvider|cpu"):
         Detector(device="tensorrt")
 
 
