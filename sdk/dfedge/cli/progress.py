@@ -1,0 +1,103 @@
+"""A progress bar on stderr while somebody is looking, nothing otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, cast
+
+from dfedge.cli.terminal import is_terminal
+from dfedge.report.wording import printable
+
+if TYPE_CHECKING:
+    from dfedge.analysis import Progress
+
+_NAME_COLUMNS = 28
+
+
+class _Bar(Protocol):
+    """What is used of a tqdm bar, which has no types of its own."""
+
+    n: int
+    total: int | None
+
+    def update(self, n: int) -> object: ...
+    def reset(self) -> None: ...
+    def clear(self) -> None: ...
+    def refresh(self) -> object: ...
+    def close(self) -> None: ...
+    def set_description(self, desc: str) -> None: ...
+
+
+class ProgressBar:
+    """Frames of the current input, with the input's place among all; a context manager.
+
+    A hidden bar (stderr is no terminal, or ``--quiet``) costs nothing and imports nothing.
+    """
+
+    def __init__(self, inputs: Sequence[str], *, quiet: bool) -> None:
+        self._inputs = inputs
+        self._current = 0
+        self._bar: _Bar | None = None
+        if not quiet and is_terminal(sys.stderr):
+            self._bar = _make_bar()
+            self._describe()
+
+    def update(self, progress: Progress) -> None:
+        """The detector's callback: one more frame was looked at."""
+        if self._bar is None:
+            return
+        self._bar.total = progress.total
+        self._bar.update(progress.done - self._bar.n)
+
+    def next_input(self) -> None:
+        """The current input is done; the next one begins."""
+        self._current += 1
+        if self._bar is not None and self._current < len(self._inputs):
+            self._bar.reset()
+            self._describe()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar away while results are printed to the same terminal."""
+        if self._bar is None:
+            yield
+            return
+        self._bar.clear()
+        yield
+        if self._current < len(self._inputs):
+            self._bar.refresh()
+
+    def close(self) -> None:
+        """Take the bar away for good."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def _describe(self) -> None:
+        assert self._bar is not None
+        name = printable(self._inputs[self._current])
+        if len(name) > _NAME_COLUMNS:
+            name = "..." + name[3 - _NAME_COLUMNS :]
+        place = f"[{self._current + 1}/{len(self._inputs)}] " if len(self._inputs) > 1 else ""
+        self._bar.set_description(place + name)
+
+
+def _make_bar() -> _Bar:
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # a thread that watches for stalled bars; this one never stalls
+    bar = tqdm(
+        file=sys.stderr,
+        leave=False,
+        dynamic_ncols=True,
+        bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} frames {elapsed}",
+    )
+    return cast("_Bar", bar)
