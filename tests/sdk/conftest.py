@@ -1,15 +1,26 @@
-"""Fixtures shared by the tests of the SDK: tiny bundles that are whole and right, made on the spot."""
+"""Fixtures shared by the tests of the SDK: tiny bundles, whole and right, made on the spot."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from PIL import Image as Pictures
+
+from dfedge.analysis import Analysis, Evidence
+from dfedge.bundles.card import DetectorCard
+from dfedge.scoring import judge_clip, judge_track, timeline
+from dfedge.types import Box
+from dfedge.verdict import ModelInfo, Observation, Reason, SourceInfo, Timing, Verdict
 
 TINY_SIDE = 16
 """Pixels of the tiny detector's input."""
@@ -219,6 +230,107 @@ class BundleMaker:
 
     def _new_folder(self) -> Path:
         return self._folder / f"bundle-{sum(1 for _ in self._folder.iterdir())}"
+
+
+class AnalysisMaker:
+    """Makes analyses from the scores a test names, judged by the SDK's own rules, without a model."""
+
+    def card(self, **fields: Any) -> DetectorCard:
+        """A detector's card, FAKE from 80% and REAL up to 20%; `fields` replace its own."""
+        card = BundleMaker(None, Path()).detector_card(**fields)
+        for entry in card["files"]:
+            entry |= {"sha256": "ab" * 32, "size_bytes": 1000}
+        return msgspec.convert(card, DetectorCard)
+
+    def analysis(
+        self,
+        name: str,
+        *people: Sequence[float | None],
+        blurred: Sequence[int] = (),
+        kind: str = "video",
+        card: DetectorCard | None = None,
+        **source: Any,
+    ) -> Analysis:
+        """Each of `people` is P(fake) at 0, 0.5, 1 ... seconds, None where the person is not seen.
+
+        The frames numbered in `blurred` do not count; `source` replaces fields of SourceInfo.
+        """
+        card = card or self.card()
+        length = max((len(scores) for scores in people), default=1)
+        seen = [
+            [
+                self._observation(index, score, blurred=index in blurred)
+                for index, score in enumerate(scores)
+                if score is not None
+            ]
+            for scores in people
+        ]
+        tracks = tuple(
+            judge_track(number, observations, card.decision, frames_sampled=length)
+            for number, observations in enumerate(seen)
+        )
+        judged = judge_clip(tracks, card.decision, frames_sampled=length)
+        everything = [observation for observations in seen for observation in observations]
+        facts: dict[str, Any] = {
+            "width": 640,
+            "height": 360,
+            "duration_seconds": length / 2 if kind == "video" else None,
+            "sampling": "even",
+            "frames_sampled": length,
+            "frames_with_face": len({observation.frame_index for observation in everything}),
+            **source,
+        }
+        verdict = Verdict(
+            source=msgspec.convert({"name": name, "kind": kind, **facts}, SourceInfo),
+            label=judged.label,
+            fake_probability=judged.fake_probability,
+            confidence=judged.confidence,
+            reasons=judged.reasons,
+            tracks=tracks,
+            timeline=timeline([index / 2 for index in range(length)], everything),
+            opinions=(),
+            models=(
+                ModelInfo(name=card.name, version=card.version, sha256="ab" * 32, role="edge"),
+            ),
+            timing=Timing(
+                total_seconds=1.25, decode_seconds=1.0, faces_seconds=0.1, classify_seconds=0.2
+            ),
+            dfedge_version="0.1.0",
+        )
+        evidence = tuple(
+            self._evidence(number, observation)
+            for number, observations in enumerate(seen)
+            for observation in observations
+        )
+        return Analysis(verdict, evidence, card)
+
+    def _observation(self, index: int, score: float, *, blurred: bool) -> Observation:
+        return Observation(
+            pts_seconds=index / 2,
+            frame_index=index * 12,
+            box=Box(100, 50, 200, 150),
+            detection_score=0.9,
+            logit=math.log(score / (1 - score)),
+            fake_probability=score,
+            issues=(Reason.TOO_BLURRY,) if blurred else (),
+        )
+
+    def _evidence(self, track_id: int, observation: Observation) -> Evidence:
+        buffer = io.BytesIO()
+        Pictures.new("RGB", (160, 120), (90, 120, 150)).save(buffer, "JPEG")
+        return Evidence(
+            track_id=track_id,
+            frame_index=observation.frame_index,
+            pts_seconds=observation.pts_seconds,
+            jpeg=buffer.getvalue(),
+            box=Box(40, 30, 120, 90),
+        )
+
+
+@pytest.fixture
+def analysis_maker() -> AnalysisMaker:
+    """Makes analyses by hand."""
+    return AnalysisMaker()
 
 
 @pytest.fixture
