@@ -118,14 +118,13 @@ class _Folder:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise missing(self._path, name) from error
-        except IsADirectoryError as error:
-            raise BundleFormatError(f"{path}: is a folder, not a file of a bundle") from error
         except OSError as error:
             raise _unreadable(path, error) from error
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise BundleFormatError(f"{path}: is not a regular file; get the bundle again")
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise BundleFormatError(f"{path}: is not a regular file; get the bundle again")
             return _checked_read(file, path, status.st_size, size_bytes, limit_bytes)
 
 
