@@ -264,6 +264,7 @@ class AnalysisMaker:
                 if score is not None
             ]
             for scores in people
+            if set(scores) != {None}
         ]
         tracks = tuple(
             judge_track(number, observations, card.decision, frames_sampled=length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def _item(analysis: Analysis, number: int) -> ItemView:
     decision = analysis.card.decision
     thresholds = Thresholds(real=decision.real.threshold, fake=decision.fake.threshold)
     probability = verdict.fake_probability
-    json_text = verdict.to_json(indent=2)
+    json_text = _visible_json(verdict)
     people = people_views(verdict, analysis.evidence, thresholds)
     folder, name = _split(verdict.source.name)
     return ItemView(
@@ -287,6 +288,14 @@ def _sentence(problem: str) -> str:
 def _problem(failure: Failure) -> str:
     """The error without the name, which stands beside it."""
     return str(failure.error).removeprefix(f"{failure.source}: ")
+
+
+def _visible_json(verdict: Verdict) -> str:
+    """The JSON form, in which characters that cannot be seen are written as escapes."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+        for character in verdict.to_json(indent=2)
+    )
 
 
 def _json_file(verdict: Verdict) -> str:
