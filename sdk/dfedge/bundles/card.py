@@ -78,8 +78,9 @@ class CropContract(_Part, frozen=True, kw_only=True):
     """How the crop is cut from a frame and brought to the input size.
 
     The side of the crop is ``(1 + 2 * margin)`` times the side of the face box (of its longer side
-    when squared), about the same centre, edges rounded half up to integers; what lies outside the
-    frame is ``pad_value``.
+    when squared), about the same centre; its left and top edge and its sides are rounded half up to
+    integers (:func:`dfedge.crops.crop_box` fixes the order); what lies outside the frame is
+    ``pad_value``.
     """
 
     box_source: Name
