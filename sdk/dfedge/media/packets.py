@@ -165,7 +165,7 @@ class SeekIndex:
     """
 
     BACK_SECONDS = (0.0, 2.0, 15.0)
-    """How far before a moment to seek when a seek lands too late."""
+    """How far before a moment to seek, one after the other, while seeks land behind it."""
 
     def __init__(self, source: VideoContainer, duration: float, beat: Beat) -> None:
         self._source = source

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
-import av.error
 from av.video.frame import VideoFrame
 
 from dfedge.errors import MediaFormatError
 from dfedge.media.container import VideoContainer
 from dfedge.media.convert import FrameConverter
+from dfedge.media.decoder import Decoder
 from dfedge.media.info import MediaInfo, MediaLimits, Sampling
 from dfedge.media.packets import (
     SCAN_BYTES,
-    Beat,
     FullIndex,
     SeekIndex,
-    VideoPacket,
     Wanted,
     frame_rate,
     scan,
-    video_packets,
 )
 from dfedge.media.reader import Feed, Pace
 from dfedge.media.sampling import Pick, SceneCutter, even_indices, even_times, pick_scenes
 from dfedge.types import Frame
-
-SKIP_SECONDS = 5.0
-"""A keyframe no further ahead is reached by reading on, one beyond by seeking."""
 
 SCENE_STEP_SECONDS = 0.1
 """Pictures this far apart are compared when cuts are looked for."""
@@ -100,7 +93,7 @@ class VideoFile:
         rate = frame_rate(self._source.stream)
         timed = not isinstance(self._index, FullIndex) or self._index.timed
         shown = 0
-        for number, picture in enumerate(_Decoder(self._source, feed.beat).decode_all()):
+        for number, picture in enumerate(Decoder(self._source, feed.beat).decode_all()):
             if not timed:
                 seconds = number / rate
             elif picture.pts is None or picture.pts < self._index.start:
@@ -151,7 +144,7 @@ class VideoFile:
                 targets[wanted.pts] = wanted
                 scenes[wanted.pts] = pick.scene
         feed.expected = len(targets)
-        decoder = _Decoder(self._source, feed.beat)
+        decoder = Decoder(self._source, feed.beat)
         shown = 0
         ordered = sorted(targets.values(), key=lambda wanted: wanted.pts)
         for key, run in itertools.groupby(ordered, key=lambda wanted: wanted.key):
@@ -170,7 +163,7 @@ class VideoFile:
             wanted = index.locate(index.start + int(seconds / index.tick_seconds + 1e-6))
             if wanted is not None and wanted.key not in keys:
                 keys.append(wanted.key)
-        decoder = _Decoder(self._source, feed.beat)
+        decoder = Decoder(self._source, feed.beat)
         shown = 0
         for place, key in enumerate(keys):
             burst = -(-(frames - shown) // (len(keys) - place))
@@ -204,7 +197,7 @@ class VideoFile:
 
     def _decode_untimed(self, feed: Feed) -> Iterator[VideoFrame]:
         self._source.reopen()
-        return _Decoder(self._source, feed.beat).decode_all()
+        return Decoder(self._source, feed.beat).decode_all()
 
     def _find_scenes(self, feed: Feed) -> tuple[list[float], float]:
         """Seconds at which scenes start, and the end of the last."""
@@ -213,7 +206,7 @@ class VideoFile:
             self._source.reopen()
             index = self._index = scan(self._source, feed.beat)
         cutter, due = SceneCutter(), 0.0
-        decoder = _Decoder(self._source, feed.beat)
+        decoder = Decoder(self._source, feed.beat)
         keys_only = index.count > SCENE_LONG_FRAMES
         for picture in decoder.decode_overview(int(index.keys[0]), keys_only=keys_only):
             if picture.pts is None or picture.pts < index.start:
@@ -239,130 +232,6 @@ class VideoFile:
             )
         elif damaged > 0:
             feed.problems.append(f"the file is damaged: {damaged} packets could not be decoded")
-
-
-class _Decoder:
-    """Moves through a file and decodes; ``damaged`` counts packets the codec refused."""
-
-    def __init__(self, source: VideoContainer, beat: Beat) -> None:
-        self._source = source
-        self._beat = beat
-        self._packets: Iterator[VideoPacket] | None = None
-        self._last: VideoPacket | None = None
-        self.damaged = 0
-
-    def decode_run(self, key: int, run: list[Wanted]) -> Iterator[tuple[VideoFrame, Wanted]]:
-        """The wanted frames that follow one keyframe, in order of time.
-
-        Frames that no other frame refers to are skipped unless wanted: half the work of a full
-        decode, and the same pictures.
-        """
-        pending = deque(run)
-        times = {wanted.pts for wanted in run}
-        for packet in self._from_key(key):
-            skip = "DEFAULT" if packet.pts in times or packet.pts is None else "NONREF"
-            yield from _match(self._decode(packet, skip), pending)
-            if not pending:
-                return
-            if packet.dts is not None and packet.dts > run[-1].pts:
-                break
-        yield from _match(self._decode(None, "DEFAULT"), pending)
-
-    def decode_burst(self, start: int, key: int, stop: int, count: int) -> Iterator[VideoFrame]:
-        """Up to ``count`` reference frames from a keyframe on, with times in ``[start, stop)``."""
-        given = 0
-        packets = itertools.chain(self._from_key(key), [None])
-        for packet in packets:
-            for picture in self._decode(packet, "NONREF"):
-                if picture.pts is None or picture.pts < start:
-                    continue
-                if picture.pts >= stop or given == count:
-                    return
-                given += 1
-                yield picture
-            if given == count:
-                return
-
-    def decode_overview(self, key: int, *, keys_only: bool) -> Iterator[VideoFrame]:
-        """Reference frames, or keyframes only, from a keyframe to the end."""
-        for packet in self._from_key(key):
-            if not keys_only or packet.is_keyframe:
-                yield from self._decode(packet, "NONREF")
-        yield from self._decode(None, "NONREF")
-
-    def decode_all(self) -> Iterator[VideoFrame]:
-        """Every frame, in order, of a file that stands at its start."""
-        for packet in video_packets(self._source, self._beat):
-            yield from self._decode(packet, "DEFAULT")
-        yield from self._decode(None, "DEFAULT")
-
-    def _from_key(self, key: int) -> Iterator[VideoPacket]:
-        """Packets from the keyframe at time ``key`` on, with a fresh decoder."""
-        first = self._go_to(key)
-        self._source.stream.codec_context.flush_buffers()
-        if first is None:
-            return
-        yield first
-        yield from self._read()
-
-    def _go_to(self, key: int) -> VideoPacket | None:
-        tick_seconds = float(self._source.stream.time_base or 1)
-        last = self._last
-        if last is not None and last.is_keyframe and last.pts == key:
-            return last
-        if last is not None and last.pts is not None:
-            ahead = (key - last.pts) * tick_seconds
-            if 0 < ahead <= SKIP_SECONDS and (found := self._skip_to(key)):
-                return found
-        for back in (0.0, 2.0, 15.0):
-            self._seek(key - round(back / tick_seconds))
-            if found := self._skip_to(key):
-                return found
-        self._source.reopen()
-        self._packets = None
-        return self._skip_to(key)
-
-    def _skip_to(self, key: int) -> VideoPacket | None:
-        for packet in self._read():
-            if packet.is_keyframe and packet.pts is not None and packet.pts >= key:
-                return packet if packet.pts == key else None
-        return None
-
-    def _read(self) -> Iterator[VideoPacket]:
-        if self._packets is None:
-            self._packets = video_packets(self._source, self._beat)
-        for packet in self._packets:
-            self._last = packet
-            yield packet
-
-    def _seek(self, tick: int) -> None:
-        try:
-            self._source.container.seek(tick, stream=self._source.stream)
-        except av.error.FFmpegError:
-            self._source.reopen()
-        self._packets = None
-
-    def _decode(self, packet: VideoPacket | None, skip: str) -> list[VideoFrame]:
-        context = self._source.stream.codec_context
-        context.skip_frame = skip  # type: ignore[assignment]
-        try:
-            pictures = context.decode(packet)
-        except (av.error.FFmpegError, ValueError):
-            self.damaged += 1
-            return []
-        return [picture for picture in pictures if not picture.is_corrupt]
-
-
-def _match(
-    pictures: Iterable[VideoFrame], pending: deque[Wanted]
-) -> Iterator[tuple[VideoFrame, Wanted]]:
-    """Pair pictures with what is wanted; a missing one is replaced by the next that came out."""
-    for picture in pictures:
-        hit = None
-        while pending and picture.pts is not None and picture.pts >= pending[0].pts:
-            hit = pending.popleft()
-        if hit is not None:
-            yield picture, hit
 
 
 def _no_beat() -> None:
