@@ -7,11 +7,14 @@ asked for by name either runs the model or is an error; only ``auto`` falls back
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
 import platform
 import sys
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -42,12 +45,16 @@ MAX_DEFAULT_THREADS = 4
 """A face crop has too little work for more; asking for more is allowed."""
 
 _INSTALL = {
-    "cuda": "pip install 'dfedge[gpu]' (instead of onnxruntime) with CUDA and cuDNN",
-    "tensorrt": "pip install 'dfedge[gpu]' (instead of onnxruntime) with CUDA and TensorRT",
-    "openvino": "pip install onnxruntime-openvino (instead of onnxruntime)",
+    "cuda": "pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'",
+    "tensorrt": "pip uninstall onnxruntime, then pip install onnxruntime-gpu[cuda,cudnn] tensorrt",
+    "openvino": "pip uninstall onnxruntime, then pip install onnxruntime-openvino",
     "coreml": "use the onnxruntime wheel for macOS, which brings it",
     "cpu": "pip install --force-reinstall onnxruntime",
 }
+_WARNING, _FATAL = 2, 4
+"""Severities of ONNX Runtime's log, its default and ours: what fails is raised, or seen by
+``get_providers``, so nothing need be printed beside it."""
+
 _HELPERS = {PROVIDERS["tensorrt"]: (PROVIDERS["cuda"],)}
 """Providers that take the operators the first one lacks, before the CPU does."""
 
@@ -171,9 +178,12 @@ def _open_on(device: Device, model: bytes, path: Path, threads: int) -> Session:
     if device != "auto" and PROVIDERS[device] not in present:
         raise _unavailable(device, path, "is not in the installed onnxruntime")
     candidates = AUTO_ORDER if device == "auto" else (device,)
+    cause = ""
     for candidate in candidates:
         if PROVIDERS[candidate] not in present:
             continue
+        if candidate in ("cuda", "tensorrt"):
+            cause = _load_cuda_libraries()
         try:
             session = _open_session(model, path, PROVIDERS[candidate], threads)
         except BundleFormatError:
@@ -184,28 +194,55 @@ def _open_on(device: Device, model: bytes, path: Path, threads: int) -> Session:
             session = None
         if session is not None and session.get_providers()[0] == PROVIDERS[candidate]:
             return session
-    raise _unavailable(device, path, "did not load")
+    raise _unavailable(device, path, f"did not load{cause}")
 
 
 def _open_session(model: bytes, path: Path, provider: str, threads: int) -> Session:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # fatal only: what fails is raised, or seen by get_providers
+    options.log_severity_level = _FATAL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Threads that wait must not burn the cores the decoder, and others, need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = list(dict.fromkeys([provider, *_HELPERS.get(provider, ()), CPU_PROVIDER]))
+    own = {"num_of_threads": str(threads)} if provider == PROVIDERS["openvino"] else {}
+    provider_options: list[dict[str, str]] = [own, *({} for _ in providers[1:])]
     try:
+        onnxruntime.set_default_logger_severity(_FATAL)
         session: Session = onnxruntime.InferenceSession(
-            model, options, providers=providers, enable_fallback=0
+            model,
+            options,
+            providers=providers,
+            provider_options=provider_options,
+            enable_fallback=0,
         )
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
         raise BundleFormatError(
             f"{path}: ONNX Runtime {onnxruntime.__version__} cannot open it: "
             f"{_first_line(error)}; get the bundle again, or pip install -U onnxruntime"
         ) from error
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
     return session
+
+
+@functools.cache
+def _load_cuda_libraries() -> str:
+    """Load CUDA and cuDNN from their wheels, where ONNX Runtime does not look by itself.
+
+    Returns:
+        Why they did not load, to be put behind "did not load"; empty when they did.
+    """
+    preload = getattr(import_onnxruntime(), "preload_dlls", None)  # since onnxruntime 1.21
+    if preload is None:
+        return ""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        preload()
+    lines = said.getvalue().strip().splitlines()
+    return f" ({lines[0]})" if lines else ""
 
 
 def _available_providers() -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -82,8 +83,12 @@ def fake_runtime(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str
             InferenceSession=session,
             SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
             get_available_providers=lambda: [PROVIDERS[name] for name in built_for],
+            set_default_logger_severity=lambda severity: None,
+            preload_dlls=lambda: sys.stdout.write("libcublas.so: not there\n"),
         )
         monkeypatch.setattr(runtime, "import_onnxruntime", lambda: module)
+        uncached = inspect.unwrap(runtime._load_cuda_libraries)
+        monkeypatch.setattr(runtime, "_load_cuda_libraries", uncached)
         opened: list[list[str]] = session.opened  # type: ignore[attr-defined]
         return opened
 
@@ -177,6 +182,18 @@ def test_a_provider_that_breaks_is_told_from_a_bad_model(
     fake_runtime(built_for=("cuda", "cpu"), loads=(), raises=("cuda", "cpu"))
     with pytest.raises(BundleFormatError, match=r"model\.onnx: ONNX Runtime 1\.99 cannot open"):
         open_model(bundle, device="cuda")
+
+
+def test_what_cuda_lacks_is_told(
+    bundle_maker: Any, fake_runtime: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The library that did not load is part of the error, and nothing is printed."""
+    fake_runtime(built_for=("cuda", "cpu"), loads=("cpu",))
+    bundle = load_bundle(bundle_maker.detector())
+    with pytest.raises(RuntimeUnavailableError, match=r"did not load \(libcublas\.so: not there\)"):
+        open_model(bundle, device="cuda")
+    assert open_model(bundle).provider == "CPUExecutionProvider"
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_device_nobody_knows_is_a_usage_error(bundle_maker: Any) -> None:
