@@ -99,7 +99,7 @@ class FramePipeline:
             for face in tracked:
                 strip = self._strips.setdefault(face.track_id, _EvidenceStrip())
                 strip.add(lambda face=face: _evidence(frame, face))  # type: ignore[misc]
-        return FrameRecord(frame.pts_seconds, observations)
+        return FrameRecord(_shown_at(frame), observations)
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The pictures kept so far, by track and time."""
@@ -190,7 +190,7 @@ def _observe(
 ) -> Observation:
     face = tracked.face
     return Observation(
-        pts_seconds=round(max(frame.pts_seconds, 0.0), 6),
+        pts_seconds=_shown_at(frame),
         frame_index=frame.index,
         box=Box(*(round(edge, 2) for edge in _edges(face.box))),
         detection_score=round(face.score, 6),
@@ -198,6 +198,11 @@ def _observe(
         fake_probability=round(calibrate(logit, decision.calibration), 6),
         issues=quality_issues(face.box, measure_quality(crop), decision.quality),
     )
+
+
+def _shown_at(frame: Frame) -> float:
+    """Presentation time of a frame in whole microseconds, the same wherever it is told."""
+    return round(max(frame.pts_seconds, 0.0), 6)
 
 
 def _edges(box: Box) -> tuple[float, float, float, float]:
@@ -240,7 +245,7 @@ def _evidence(frame: Frame, tracked: TrackedFace) -> Evidence:
     return Evidence(
         track_id=tracked.track_id,
         frame_index=frame.index,
-        pts_seconds=frame.pts_seconds,
+        pts_seconds=_shown_at(frame),
         jpeg=data.tobytes(),
         box=box.shifted(-left, -top).scaled(factor),
     )
