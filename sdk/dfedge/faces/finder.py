@@ -7,13 +7,16 @@ and when nothing was found, or only small faces were, overlapping tiles of the f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from dfedge.faces.blazeface import BlazeFace, View
 from dfedge.types import Box, Face, Image
 from dfedge.verdict import ModelInfo
+
+SAME_IOU = 0.3
+"""Boxes with a larger intersection over union are of one face, as in MediaPipe's suppression."""
 
 
 class FaceFinder(Protocol):
@@ -45,8 +48,10 @@ class ZoomOptions:
     """Faces with this score, and not small, are taken at the first look."""
     min_score: float = 0.6
     """Other faces need this score in a close-up."""
-    weak_score: float = 0.3
-    """Candidates of the looks at the whole and at tiles need this to get a close-up."""
+    weak_score: float = 0.15
+    """Candidates of the first look need this to get a close-up."""
+    tile_score: float = 0.3
+    """Candidates of a look at tiles need this: many tiles show many candidates."""
     small_fraction: float = 0.1
     """Faces narrower than this get a close-up, which places them better."""
     search_fraction: float = 0.06
@@ -106,7 +111,7 @@ class BlazeFaceFinder:
             search_width = options.search_fraction * max(image.shape[:2])
             if all(face.box.width < search_width for face in faces):
                 faces = near.search(faces)
-        return tuple(sorted(faces, key=lambda face: -face.score))
+        return tuple(_best_first(faces))
 
     def close(self) -> None:
         """Free the model; the finder cannot be used afterwards. Closing twice is no error."""
@@ -129,7 +134,7 @@ class _NearLooks:
         finds all but one stayed under 0.5 in a close-up, where none of 364 small faces did.
         """
         options = self._options
-        candidates = sorted(candidates, key=lambda face: -face.score)[: options.max_close_ups]
+        candidates = _best_first(candidates)[: options.max_close_ups]
         views = []
         for candidate in candidates:
             box = candidate.box.scaled(self._shrink)
@@ -141,9 +146,9 @@ class _NearLooks:
             face
             for candidate, seen in zip(candidates, looks, strict=True)
             for face in seen
-            if is_same_face(face.box, candidate.box)
+            if face.box.iou(candidate.box) > SAME_IOU
         ]
-        return merge(sorted(faces, key=lambda face: -face.score), [])
+        return merge(_best_first(faces), [])
 
     def search(self, known: list[Face]) -> list[Face]:
         """Return the known faces and those in the tiles of the first size that shows any.
@@ -156,10 +161,9 @@ class _NearLooks:
         views = [View(whole.left - longer / 2, whole.top - longer / 2, 2.0 * longer)]
         for fraction in self._options.tile_fractions:
             views += tiles(self._width, self._height, fraction * longer)
-            looks = self._look(views, self._options.weak_score)
-            candidates = sorted((face for seen in looks for face in seen), key=lambda f: -f.score)
-            new = merge(known, candidates)[len(known) :]
-            known = merge(known, self.confirmed(new))
+            looks = self._look(views, self._options.tile_score)
+            candidates = distinct(_best_first(face for seen in looks for face in seen), known)
+            known = merge(known, self.confirmed(candidates))
             if known:
                 break
             views = []
@@ -184,6 +188,18 @@ class _NearLooks:
         )
 
 
+def distinct(candidates: Sequence[Face], known: Sequence[Face]) -> list[Face]:
+    """Return the candidates that overlap neither a known face nor an earlier candidate.
+
+    One inside another stays: either can be the wrong one, and a close-up will tell.
+    """
+    kept: list[Face] = []
+    for face in candidates:
+        if all(face.box.iou(other.box) <= SAME_IOU for other in (*known, *kept)):
+            kept.append(face)
+    return kept
+
+
 def merge(preferred: Sequence[Face], others: Sequence[Face]) -> list[Face]:
     """Return one box a face: the first of those that are of the same, ``preferred`` first."""
     kept: list[Face] = []
@@ -196,14 +212,14 @@ def merge(preferred: Sequence[Face], others: Sequence[Face]) -> list[Face]:
 def is_same_face(box: Box, other: Box) -> bool:
     """Whether two boxes are of one face, seen in different views.
 
-    So it is when their intersection over union is above 0.3, the limit of MediaPipe's suppression,
-    or when most (0.6) of the smaller lies in the larger: a close look can take a part for a face.
+    So it is when they overlap by more than :data:`SAME_IOU`, or when most (0.6) of the smaller lies
+    in the larger: a part of a face can look like one.
     """
     width = min(box.right, other.right) - max(box.left, other.left)
     height = min(box.bottom, other.bottom) - max(box.top, other.top)
     if width <= 0 or height <= 0:
         return False
-    return box.iou(other) > 0.3 or width * height > 0.6 * min(box.area, other.area)
+    return box.iou(other) > SAME_IOU or width * height > 0.6 * min(box.area, other.area)
 
 
 def tiles(width: int, height: int, side: float) -> list[View]:
@@ -224,6 +240,10 @@ def shrink_to(image: Image, longest: int) -> tuple[Image, float]:
         return image, 1.0
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return cast("Image", cv2.resize(image, size, interpolation=cv2.INTER_AREA)), factor
+
+
+def _best_first(faces: Iterable[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: -face.score)
 
 
 def _starts(length: int, side: float) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from dfedge.bundles.card import AnchorLayer, FaceDetectorCard, FileEntry, Input, Provenance
+from dfedge.bundles.card import AnchorLayer, FaceDetectorCard, FileEntry, Input, Metric, Provenance
 from dfedge.errors import UsageError
 from dfedge_tools.blazeface.onnx_writer import INPUT_NAME, LOGITS_NAME, OPSET, REGRESSORS_NAME
 
@@ -128,6 +128,17 @@ def build_card(variant: BlazeFaceVariant, *, model: bytes, source: bytes) -> Fac
             source_sha256=variant.sha256,
         ),
         limits=_limits(variant),
+        metrics=(
+            Metric(
+                name="agreement_with_mediapipe_tasks",
+                value=1.0,
+                data=(
+                    "share of 20 even frames of each of 15 FaceForensics++ clips on which every "
+                    "box has an IoU of 0.95 or more (tests/sdk/faces/test_mediapipe_backend.py)"
+                ),
+                count=300,
+            ),
+        ),
         input=Input(
             name=INPUT_NAME,
             layout="NCHW",

@@ -28,8 +28,13 @@ _NORMALISATION_OPTIONS = 1  # member of the union ProcessUnitOptions
 
 
 def with_normalisation(tflite_model: bytes) -> bytes:
-    """Return the same model, weights and operators untouched, with the metadata added."""
+    """Return the same model, weights and operators untouched, with the metadata added.
+
+    A model that has metadata already is returned as it is.
+    """
     model = schema.ModelT.InitFromPackedBuf(tflite_model, 0)
+    if any(entry.name == METADATA_NAME for entry in model.metadata or []):
+        return tflite_model
     output_count = len(model.subgraphs[0].outputs)
     buffer = schema.BufferT()
     buffer.data = list(_metadata(output_count))
