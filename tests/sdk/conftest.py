@@ -233,7 +233,7 @@ class BundleMaker:
 
 
 class AnalysisMaker:
-    """Makes analyses from the scores a test names, judged by the SDK's own rules, without a model."""
+    """Makes analyses from the scores a test names, judged by the SDK's own rules."""
 
     def card(self, **fields: Any) -> DetectorCard:
         """A detector's card, FAKE from 80% and REAL up to 20%; `fields` replace its own."""

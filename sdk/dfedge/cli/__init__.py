@@ -27,6 +27,11 @@ __all__ = ["build_parser", "main"]
 COMMANDS = ("dfedge.cli.detect", "dfedge.cli.watch", "dfedge.cli.models")
 """Modules with ``add_parser``, in the order of ``--help``."""
 
+_DESCRIPTION = """\
+Deepfake detection on your own machine: a verdict on the faces of a picture, a
+video or a live stream.
+"""
+
 _EPILOG = """\
 examples:
   dfedge detect clip.mp4                      a verdict
@@ -63,8 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dfedge",
         usage="dfedge COMMAND [options]",
-        description="Deepfake detection on your own machine: a verdict on the faces of a picture, "
-        "a video or a live stream.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
     )
@@ -72,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error (before COMMAND)"
     )
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND [...]", required=True)
     for module in COMMANDS:
         importlib.import_module(module).add_parser(subparsers)
     completion.make_add_parser(build_parser)(subparsers)

@@ -197,7 +197,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--json",
         action="store_true",
-        help="a JSON object an input, one a line: dfedge.verdict/1, or dfedge.failure/1 for an "
+        help="one JSON object per input and line: dfedge.verdict/1, or dfedge.failure/1 for an "
         "input that could not be read",
     )
     group.add_argument(
@@ -246,11 +246,14 @@ def _add_frame_options(parser: argparse.ArgumentParser) -> None:
 def _add_address_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("addresses")
     group.add_argument(
-        "--max-bytes", type=size, metavar="SIZE", help="download at most this much, e.g. 500MB"
+        "--max-bytes",
+        type=size,
+        metavar="SIZE",
+        help="download at most this much, such as 500MB (default: 2GB)",
     )
     group.add_argument(
         "--timeout",
         type=positive_number,
         metavar="SECONDS",
-        help="give up a download after this long",
+        help="give up a download after this long (default: 300)",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -118,9 +119,9 @@ def media_limits(*, max_bytes: int | None = None, timeout: float | None = None) 
     """The usual limits with those the user gave in their place."""
     from dfedge.media import MediaLimits
 
-    changed: dict[str, float] = {}
+    limits = MediaLimits()
     if max_bytes is not None:
-        changed["max_bytes"] = max_bytes
+        limits = replace(limits, max_bytes=max_bytes)
     if timeout is not None:
-        changed["max_seconds"] = timeout
-    return MediaLimits(**changed)
+        limits = replace(limits, max_seconds=timeout)
+    return limits

@@ -106,9 +106,9 @@ def _refuse_input(option: str, name: str, target: Path, inputs: Sequence[str]) -
     if not target.exists():
         return
     for source in inputs:
-        path = Path(source)
-        if not path.exists():
+        if not os.path.exists(source):  # noqa: PTH110 - unlike Path.exists, True or False for any text
             continue
+        path = Path(source)
         is_frame = (
             path.is_dir()
             and path.samefile(target.parent)

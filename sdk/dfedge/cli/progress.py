@@ -27,7 +27,7 @@ class _Bar(Protocol):
     def clear(self) -> None: ...
     def refresh(self) -> object: ...
     def close(self) -> None: ...
-    def set_description(self, desc: str) -> None: ...
+    def set_description_str(self, desc: str, refresh: bool) -> None: ...
 
 
 class ProgressBar:
@@ -41,8 +41,7 @@ class ProgressBar:
         self._current = 0
         self._bar: _Bar | None = None
         if not quiet and is_terminal(sys.stderr):
-            self._bar = _make_bar()
-            self._describe()
+            self._bar = _make_bar(self._description())
 
     def update(self, progress: Progress) -> None:
         """The detector's callback: one more frame was looked at."""
@@ -55,8 +54,8 @@ class ProgressBar:
         """The current input is done; the next one begins."""
         self._current += 1
         if self._bar is not None and self._current < len(self._inputs):
+            self._bar.set_description_str(self._description(), refresh=False)
             self._bar.reset()
-            self._describe()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -81,23 +80,23 @@ class ProgressBar:
     def __exit__(self, *details: object) -> None:
         self.close()
 
-    def _describe(self) -> None:
-        assert self._bar is not None
+    def _description(self) -> str:
         name = printable(self._inputs[self._current])
         if len(name) > _NAME_COLUMNS:
             name = "..." + name[3 - _NAME_COLUMNS :]
         place = f"[{self._current + 1}/{len(self._inputs)}] " if len(self._inputs) > 1 else ""
-        self._bar.set_description(place + name)
+        return place + name
 
 
-def _make_bar() -> _Bar:
+def _make_bar(description: str) -> _Bar:
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # a thread that watches for stalled bars; this one never stalls
     bar = tqdm(
+        desc=description,
         file=sys.stderr,
         leave=False,
         dynamic_ncols=True,
-        bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} frames {elapsed}",
+        bar_format="{desc}|{bar:30}| {n_fmt}/{total_fmt} frames {elapsed}",
     )
     return cast("_Bar", bar)

@@ -18,6 +18,7 @@ from dfedge.report.wording import (
     percent,
     person,
     printable,
+    sentence,
 )
 from dfedge.verdict import TrackVerdict, Verdict
 
@@ -37,10 +38,9 @@ def render_text(verdict: Verdict, thresholds: Thresholds, style: Style) -> str:
     if verdict.fake_probability is not None:
         lines.append(_INDENT + _scale(verdict.fake_probability, thresholds, style))
     lines.append("")
-    for sentence in explain(verdict, thresholds):
-        lines += textwrap.wrap(
-            sentence, style.width, initial_indent=_INDENT, subsequent_indent=_INDENT
-        )
+    problems = tuple(map(sentence, verdict.source.problems))
+    for said in (*explain(verdict, thresholds), *problems):
+        lines += textwrap.wrap(said, style.width, initial_indent=_INDENT, subsequent_indent=_INDENT)
     lines.append("")
     lines += _people(verdict, thresholds, style)
     lines += _facts(verdict, thresholds, style)
@@ -68,8 +68,8 @@ def _people(verdict: Verdict, thresholds: Thresholds, style: Style) -> Iterator[
     shown = sorted(by_suspicion[:_PEOPLE_SHOWN], key=lambda track: track.track_id)
     for track in shown:
         yield _INDENT + _person_row(track, thresholds, style)
-        for sentence in other_reasons(track.reasons):
-            yield _INDENT + " " * 11 + style.paint(sentence, "dim")
+        for reason in other_reasons(track.reasons):
+            yield _INDENT + " " * 11 + style.paint(reason, "dim")
     if len(shown) < len(verdict.tracks):
         rest = count(len(verdict.tracks) - len(shown), "more person", "more people")
         yield f"{_INDENT}{rest}, less suspicious"

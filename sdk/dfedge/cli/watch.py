@@ -61,7 +61,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("source", metavar="SOURCE", help="webcam number, device, address or file")
     parser.add_argument(
-        "--json", action="store_true", help="a dfedge.verdict/1 object a second, one a line"
+        "--json", action="store_true", help="one dfedge.verdict/1 object per second and line"
     )
     parser.add_argument(
         "--seconds",

@@ -68,7 +68,8 @@ class TimelineView:
 def timeline_view(verdict: Verdict, thresholds: Thresholds, number: int) -> TimelineView | None:
     """The plot of a source with more than one sampled frame and a face; None without."""
     times = [point.pts_seconds for point in verdict.timeline]
-    if len(times) < 2 or not verdict.tracks or max(times) <= min(times):
+    scored = any(point.fake_probability is not None for point in verdict.timeline)
+    if len(times) < 2 or not scored or max(times) <= min(times):
         return None
     axis = _Axis.over(times, verdict.source.duration_seconds)
     return TimelineView(

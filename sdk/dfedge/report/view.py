@@ -22,6 +22,7 @@ from dfedge.report.wording import (
     explain,
     percent,
     printable,
+    sentence,
 )
 from dfedge.verdict import Label, Timing, Verdict
 
@@ -144,7 +145,7 @@ def report_view(
         summary=_summary(items, failures),
         items=items,
         failures=tuple(
-            FailureView(printable(failure.source), _sentence(_problem(failure)))
+            FailureView(printable(failure.source), sentence(_problem(failure)))
             for failure in failures
         ),
         models=tuple(_model(card) for card in cards.values()),
@@ -170,7 +171,7 @@ def _item(analysis: Analysis, number: int) -> ItemView:
         probability="" if probability is None else percent(probability),
         confidence="" if verdict.confidence is None else percent(verdict.confidence),
         sentences=explain(verdict, thresholds),
-        problems=tuple(_sentence(problem) for problem in verdict.source.problems),
+        problems=tuple(sentence(problem) for problem in verdict.source.problems),
         model_anchor=_model_anchor(analysis.card),
         scale=None if probability is None else _scale(probability, thresholds),
         timeline=timeline_view(verdict, thresholds, number),
@@ -277,12 +278,6 @@ def _summary(items: Sequence[ItemView], failures: Sequence[Failure]) -> str:
     if failures:
         shares.append(f"{len(failures)} not readable")
     return f"{count(len(items) + len(failures), 'input')}: {', '.join(shares)}"
-
-
-def _sentence(problem: str) -> str:
-    """A problem as a sentence."""
-    text = printable(problem)
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def _problem(failure: Failure) -> str:

@@ -63,6 +63,12 @@ def printable(text: str) -> str:
     )
 
 
+def sentence(problem: str) -> str:
+    """A problem as a printable sentence, with a capital and a full stop."""
+    text = printable(problem)
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
 def person(track_id: int) -> str:
     """How a track is called before a reader; tracks count from 0, people from 1."""
     return f"Person {track_id + 1}"

@@ -33,17 +33,21 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element that has an end."""
         self.elements.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element that closes itself."""
         self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
+        """Check the nesting."""
         assert tag == self.open.pop(), "elements are closed in order"
 
     def handle_data(self, data: str) -> None:
+        """Note text, with what stands in the element pre apart."""
         if "style" not in self.open:
             self.words.append(data)
         if "pre" in self.open:
@@ -74,7 +78,7 @@ def test_the_verdict_comes_first_in_plain_words(analysis_maker: Any) -> None:
 
 @pytest.mark.parametrize("name", ["clip.mp4", HOSTILE, "https://example.org/<b>.mp4"])
 def test_nothing_is_loaded_and_nothing_can_run(analysis_maker: Any, name: str) -> None:
-    """No script, no handler, no address but data: and anchors of the page, and a CSP that says so."""
+    """No script, no handler, no address but data: and anchors, and a CSP that says so."""
     failures = (Failure(name, MediaFormatError(name, "<img src=//e.org onerror=x>")),)
     analysis = analysis_maker.analysis(name, [0.9] * 4, problems=[name])
     seen = page(analysis, failures=failures)
@@ -87,10 +91,11 @@ def test_nothing_is_loaded_and_nothing_can_run(analysis_maker: Any, name: str) -
                 assert value is not None
                 assert value.startswith(("data:image/jpeg;", "data:application/json;", "#"))
     policies = [meta["content"] for meta in seen.all("meta") if "http-equiv" in meta]
-    assert policies == [
+    assert len(policies) == 1
+    assert policies[0] == (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         "base-uri 'none'; form-action 'none'"
-    ]
+    )
 
 
 def test_the_style_loads_nothing(analysis_maker: Any) -> None:

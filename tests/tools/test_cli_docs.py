@@ -1,0 +1,44 @@
+"""The help texts in the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfedge_tools.cli_docs import help_of, main, refresh
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+
+
+def test_the_page_holds_the_help_the_command_prints() -> None:
+    """``python -m dfedge_tools.cli_docs docs/cli.md`` was run after the last change."""
+    assert refresh(PAGE.read_text(encoding="utf-8")) == PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["detect", "watch", "models", "completion"])
+def test_every_command_has_its_help_on_the_page(command: str) -> None:
+    """None is forgotten."""
+    assert f"<!-- help: dfedge {command} -->" in PAGE.read_text(encoding="utf-8")
+
+
+def test_a_stale_page_is_found_and_refreshed(tmp_path: Path) -> None:
+    """--check only tells; without it the text is filled in, and the rest stays."""
+    page = tmp_path / "page.md"
+    stale = "before\n<!-- help: dfedge completion -->\nold\n<!-- end of help -->\nafter\n"
+    page.write_text(stale, encoding="utf-8")
+    assert main([str(page), "--check"]) == 1
+    assert page.read_text(encoding="utf-8") == stale
+    assert main([str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "dfedge completion SHELL" in text
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert main([str(page), "--check"]) == 0
+
+
+def test_an_unknown_command_is_refused() -> None:
+    """A page cannot document what does not exist."""
+    with pytest.raises(ValueError, match="dfedge nothing --help"):
+        help_of(["nothing"])
