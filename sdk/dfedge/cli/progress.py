@@ -81,11 +81,18 @@ class ProgressBar:
         self.close()
 
     def _description(self) -> str:
-        name = printable(self._inputs[self._current])
+        name = printable(_short_name(self._inputs[self._current]))
         if len(name) > _NAME_COLUMNS:
             name = "..." + name[3 - _NAME_COLUMNS :]
         place = f"[{self._current + 1}/{len(self._inputs)}] " if len(self._inputs) > 1 else ""
         return place + name
+
+
+def _short_name(source: str) -> str:
+    """The last part of a path; of an address without its query, which may hold a secret."""
+    if "://" in source:
+        source = source.partition("?")[0]
+    return source.rstrip("/").rpartition("/")[2] or "/"
 
 
 def _make_bar(description: str) -> _Bar:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from dfedge.cli import table
 from dfedge.cli.terminal import Style
 from dfedge.cli.text import render_text
-from dfedge.report.wording import Thresholds, count, printable
+from dfedge.report.wording import Thresholds, count, failure_name, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ class CsvWriter:
 
     def failure(self, result: Failure) -> None:
         """Write one row with the error."""
-        self._stream.write(table.failure_line(result.source, str(result.error)))
+        self._stream.write(table.failure_line(failure_name(result), str(result.error)))
         self._stream.flush()
 
     def finish(self) -> None:
@@ -119,7 +119,7 @@ def failure_document(failure: Failure) -> dict[str, str]:
     """The JSON form of an input that could not be read."""
     return {
         "schema": FAILURE_SCHEMA,
-        "source": failure.source,
+        "source": failure_name(failure),
         "error": str(failure.error),
         "type": type(failure.error).__name__,
     }

@@ -20,6 +20,7 @@ from dfedge.report.wording import (
     count,
     describe_source,
     explain,
+    failure_name,
     percent,
     printable,
     sentence,
@@ -145,7 +146,7 @@ def report_view(
         summary=_summary(items, failures),
         items=items,
         failures=tuple(
-            FailureView(printable(failure.source), sentence(_problem(failure)))
+            FailureView(printable(failure_name(failure)), sentence(_problem(failure)))
             for failure in failures
         ),
         models=tuple(_model(card) for card in cards.values()),
@@ -282,7 +283,7 @@ def _summary(items: Sequence[ItemView], failures: Sequence[Failure]) -> str:
 
 def _problem(failure: Failure) -> str:
     """The error without the name, which stands beside it."""
-    return str(failure.error).removeprefix(f"{failure.source}: ")
+    return str(failure.error).removeprefix(f"{failure_name(failure)}: ")
 
 
 def _visible_json(verdict: Verdict) -> str:

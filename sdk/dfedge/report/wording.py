@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from dfedge.errors import MediaError
 from dfedge.verdict import REASON_TEXT, Label, Reason, SourceInfo, TrackVerdict, Verdict
+
+if TYPE_CHECKING:
+    from dfedge.analysis import Failure
 
 HEADLINES: dict[Label, str] = {
     Label.FAKE: "Looks fake",
@@ -72,6 +77,12 @@ def sentence(problem: str) -> str:
 def person(track_id: int) -> str:
     """How a track is called before a reader; tracks count from 0, people from 1."""
     return f"Person {track_id + 1}"
+
+
+def failure_name(failure: Failure) -> str:
+    """How a source that could not be read is called: as its error does, without credentials."""
+    error = failure.error
+    return error.source if isinstance(error, MediaError) else failure.source
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

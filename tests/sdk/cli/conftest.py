@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dfedge.analysis import Analysis, Failure, Progress, Result, Success
-from dfedge.errors import MediaNotFoundError
+from dfedge.errors import DfedgeError, MediaNotFoundError
 from dfedge.verdict import Verdict
 
 
@@ -17,13 +17,15 @@ class FakeDetector:
     """Stands in for ``dfedge.detector.Detector``.
 
     Attributes:
-        table: analysis, or error to raise, by file name; a name that is missing is not found.
+        table: analysis, or error to raise, by file name.
+        failures: why a name that is not in the table fails; it is not found by default.
         opened: options of each detector that was opened.
         closed: how many were closed.
     """
 
     def __init__(self) -> None:
         self.table: dict[str, Analysis | BaseException] = {}
+        self.failures: dict[str, DfedgeError] = {}
         self.opened: list[dict[str, Any]] = []
         self.closed = 0
         self.live: list[Verdict | BaseException] = []
@@ -53,7 +55,8 @@ class FakeDetector:
             if isinstance(answer, BaseException):
                 raise answer
             if answer is None:
-                yield Failure(source, MediaNotFoundError(source, "there is no such file"))
+                missing = MediaNotFoundError(source, "there is no such file")
+                yield Failure(source, self.failures.get(Path(source).name, missing))
             else:
                 yield Success(source, answer)
 

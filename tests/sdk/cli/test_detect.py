@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dfedge.cli import main
-from dfedge.errors import BundleNotFoundError
+from dfedge.errors import BundleNotFoundError, MediaFetchError
 from dfedge.verdict import Verdict
 
 
@@ -318,6 +318,25 @@ def test_ctrl_c_keeps_what_was_printed(
     assert err.startswith("dfedge: interrupted")
     assert not report.exists()
     assert fake_detector.closed == 1
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--csv", "-"], ["--report", "r.html"]])
+def test_a_password_in_an_address_is_not_repeated(
+    fake_detector: Any,
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A source is called what its verdict or error calls it, which leaves credentials out."""
+    monkeypatch.chdir(tmp_path)
+    failure = MediaFetchError("https://example.org/a.mp4", "answers 403")
+    fake_detector.failures = {"a.mp4": failure}
+    assert main(["detect", "https://ana:secret@example.org/a.mp4", *options]) == 3
+    out, err = capsys.readouterr()
+    written = "".join(path.read_text() for path in tmp_path.glob("r.html"))
+    assert "answers 403" in err
+    assert "secret" not in out + err + written
 
 
 def test_a_hostile_name_cannot_steer_the_terminal(
