@@ -1,1 +1,34 @@
-"""Architectures of the edge models, in torch."""
+"""Torch architectures of the edge models; importing this registers them with timm."""
+
+from __future__ import annotations
+
+from dfedge_models.convnext import (
+    ConvNeXtDetector,
+    dfedge_convnext_atto,
+    dfedge_convnext_femto,
+    dfedge_convnext_tiny,
+)
+from dfedge_models.detector import IMAGENET_MEAN, IMAGENET_STD, FrameDetector
+from dfedge_models.ms_eff_gcvit import (
+    MSEffGCViT,
+    ms_eff_gcvit_b0,
+    ms_eff_gcvit_b5,
+    resize_windows,
+)
+from dfedge_models.registry import create, names
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "ConvNeXtDetector",
+    "FrameDetector",
+    "MSEffGCViT",
+    "create",
+    "dfedge_convnext_atto",
+    "dfedge_convnext_femto",
+    "dfedge_convnext_tiny",
+    "ms_eff_gcvit_b0",
+    "ms_eff_gcvit_b5",
+    "names",
+    "resize_windows",
+]

@@ -1,0 +1,85 @@
+"""What all edge models have in common: one logit a face crop, and maps for training aids."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class FrameDetector(nn.Module, ABC):
+    """A model that scores single face crops.
+
+    Input: (B, 3, img_size, img_size), RGB in [0, 1], normalised by the ImageNet mean and standard
+    deviation. Output: (B, 1), the logit of *fake*.
+
+    Attributes:
+        img_size: side of the square input, pixels.
+        map_channels: channels of each map of :meth:`forward_with_maps`, by stride.
+    """
+
+    img_size: int
+    map_channels: dict[int, int]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, 1)."""
+        return self.forward_with_maps(x)[0]
+
+    @abstractmethod
+    def forward_with_maps(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Logits (B, 1), and the backbone's maps by stride, each (B, C, S / stride, S / stride).
+
+        A training aid, such as a head that predicts the blended region, reads the maps; the
+        exported graph holds none of it.
+        """
+
+    @abstractmethod
+    def load_backbone(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over the backbone alone; everything else stays as it is.
+
+        Args:
+            state: of a model trained before. Names start with ``feat_extractor.backbone.``, with
+                ``backbone.``, or are the backbone's own; others beside a prefix are left out.
+
+        Raises:
+            ValueError: the state does not hold exactly this backbone; the message names entries.
+        """
+
+
+def load_exactly(module: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
+    """Load a state that must have each entry of the module, none more, in its shape.
+
+    Raises:
+        ValueError: it has not; nothing has been loaded then.
+    """
+    own = module.state_dict()
+    problems = [f"lacks {name}" for name in own if name not in state]
+    problems += [f"has {name}, which the model has not" for name in state if name not in own]
+    problems += [
+        f"{name} is {tuple(state[name].shape)}, in the model {tuple(own[name].shape)}"
+        for name in own
+        if name in state and own[name].shape != state[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:3])
+        more = f"; {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(f"the weights do not fit {what}: {shown}{more}; give those made for it")
+    module.load_state_dict(dict(state))
+
+
+def backbone_entries(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The backbone's entries of a state, by their names inside the backbone."""
+    for prefix in ("feat_extractor.backbone.", "backbone."):
+        found = {
+            name.removeprefix(prefix): value
+            for name, value in state.items()
+            if name.startswith(prefix)
+        }
+        if found:
+            return found
+    return dict(state)

@@ -1,0 +1,47 @@
+"""The architectures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dfedge_models.convnext import (
+    dfedge_convnext_atto,
+    dfedge_convnext_femto,
+    dfedge_convnext_tiny,
+)
+from dfedge_models.detector import FrameDetector
+from dfedge_models.ms_eff_gcvit import ms_eff_gcvit_b0, ms_eff_gcvit_b5
+
+_ARCHITECTURES: dict[str, Callable[..., FrameDetector]] = {
+    entry.__name__: entry
+    for entry in (
+        ms_eff_gcvit_b0,
+        ms_eff_gcvit_b5,
+        dfedge_convnext_atto,
+        dfedge_convnext_femto,
+        dfedge_convnext_tiny,
+    )
+}
+
+
+def names() -> tuple[str, ...]:
+    """All architectures, the smallest of each family first."""
+    return tuple(_ARCHITECTURES)
+
+
+def create(name: str, **options: Any) -> FrameDetector:
+    """An architecture with fresh weights, in training mode.
+
+    The same names work with ``timm.create_model`` once this package is imported.
+
+    Args:
+        name: one of :func:`names`.
+        options: of the architecture: `img_size` (a multiple of 32), `drop_rate`, `drop_path_rate`.
+
+    Raises:
+        ValueError: there is no architecture of that name, or an option cannot work.
+    """
+    if name not in _ARCHITECTURES:
+        raise ValueError(f"no architecture {name!r}; there are {', '.join(names())}")
+    return _ARCHITECTURES[name](**options)
