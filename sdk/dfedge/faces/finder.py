@@ -92,25 +92,25 @@ class BlazeFaceFinder:
     def find(self, image: Image) -> tuple[Face, ...]:
         """Return the faces of a picture in its pixels, best first; an empty tuple when none."""
         options = self._options
-        whole, shrink = shrink_to(image, options.whole_side_pixels)
-        height, width = whole.shape[:2]
-        (seen,) = self._detector.detect_views(
-            whole, [View.whole(width, height)], min_score=options.weak_score
-        )
-        candidates = [_scaled(face, 1.0 / shrink) for face in seen]
-        small_width = options.small_fraction * max(image.shape[:2])
-
-        def is_sure(face: Face) -> bool:
-            return face.score >= options.sure_score and face.box.width >= small_width
-
-        faces = [face for face in candidates if is_sure(face)]
-        if len(faces) < len(candidates) or not faces:
-            near = _NearLooks(self._detector, image, options)
-            doubtful = [face for face in candidates if not is_sure(face)]
-            faces = merge(near.confirmed(doubtful), faces)
-            search_width = options.search_fraction * max(image.shape[:2])
-            if all(face.box.width < search_width for face in faces):
-                faces = near.search(faces)
+        longer = max(image.shape[:2])
+        small, smallest = options.small_fraction * longer, options.search_fraction * longer
+        far = _Looks(self._detector, image, options.whole_side_pixels, options)
+        candidates = far.at_whole()
+        faces = [
+            face
+            for face in candidates
+            if face.score >= options.sure_score and face.box.width >= small
+        ]
+        doubtful = [face for face in candidates if face not in faces]
+        if faces and not doubtful:
+            return tuple(faces)
+        faces = merge(faces, far.close_ups([face for face in doubtful if face.box.width >= small]))
+        near = _Looks(self._detector, image, options.near_side_pixels, options)
+        faces = merge(faces, near.close_ups([face for face in doubtful if face.box.width < small]))
+        if not faces:
+            faces = far.close_ups(far.from_afar())
+        if all(face.box.width < smallest for face in faces):
+            faces = near.search(faces)
         return tuple(_best_first(faces))
 
     def close(self) -> None:
@@ -118,16 +118,33 @@ class BlazeFaceFinder:
         self._detector.close()
 
 
-class _NearLooks:
-    """The closer looks at one frame, which share one shrunk copy of it."""
+class _Looks:
+    """Looks at one frame, shrunk to a size that suits them; boxes are of the original frame."""
 
-    def __init__(self, detector: BlazeFace, image: Image, options: ZoomOptions) -> None:
+    def __init__(
+        self, detector: BlazeFace, image: Image, side_pixels: int, options: ZoomOptions
+    ) -> None:
         self._detector = detector
         self._options = options
-        self._image, self._shrink = shrink_to(image, options.near_side_pixels)
+        self._image, self._shrink = shrink_to(image, side_pixels)
         self._height, self._width = self._image.shape[:2]
 
-    def confirmed(self, candidates: Sequence[Face]) -> list[Face]:
+    def at_whole(self) -> list[Face]:
+        """Return all that could be a face, at first sight."""
+        (seen,) = self._look([View.whole(self._width, self._height)], self._options.weak_score)
+        return seen
+
+    def from_afar(self) -> list[Face]:
+        """Return what could be a face that fills the frame.
+
+        It is seen in the middle of a view twice as wide, at a size that the network knows.
+        """
+        whole = View.whole(self._width, self._height)
+        afar = View(whole.left - whole.side / 2, whole.top - whole.side / 2, 2.0 * whole.side)
+        (seen,) = self._look([afar], self._options.weak_score)
+        return seen
+
+    def close_ups(self, candidates: Sequence[Face]) -> list[Face]:
         """Return the candidates that a close-up shows to be faces, as the close-up shows them.
 
         Hands and lettering reach a score of 0.7 in a view that happens to suit them. Of 141 such
@@ -151,22 +168,14 @@ class _NearLooks:
         return merge(_best_first(faces), [])
 
     def search(self, known: list[Face]) -> list[Face]:
-        """Return the known faces and those in the tiles of the first size that shows any.
-
-        With the first tiles goes a view twice as wide as the frame, in which a face that fills the
-        frame has a size that the network knows.
-        """
-        longer = max(self._width, self._height)
-        whole = View.whole(self._width, self._height)
-        views = [View(whole.left - longer / 2, whole.top - longer / 2, 2.0 * longer)]
+        """Return the known faces and those in the tiles of the first size that shows any."""
         for fraction in self._options.tile_fractions:
-            views += tiles(self._width, self._height, fraction * longer)
-            looks = self._look(views, self._options.tile_score)
+            side = fraction * max(self._width, self._height)
+            looks = self._look(tiles(self._width, self._height, side), self._options.tile_score)
             candidates = distinct(_best_first(face for seen in looks for face in seen), known)
-            known = merge(known, self.confirmed(candidates))
+            known = merge(known, self.close_ups(candidates))
             if known:
                 break
-            views = []
         return known
 
     def _look(self, views: Sequence[View], min_score: float) -> list[list[Face]]:
