@@ -29,7 +29,7 @@ def render_card(bundle: Bundle) -> str:
         lines += _decision_lines(card)
     lines += _provenance_lines(card)
     if card.metrics:
-        lines += ["", "measured", *_metric_lines(card.metrics)]
+        lines += _metric_lines(card.metrics)
     if card.limits:
         lines += ["", "not to be relied on"]
         for limit in card.limits:
@@ -77,14 +77,18 @@ def _provenance_lines(card: DetectorCard | FaceDetectorCard) -> Iterator[str]:
 
 
 def _metric_lines(metrics: tuple[Metric, ...]) -> Iterator[str]:
+    """The figures, those on the same data together under its name."""
     name_width = max(len(metric.name) for metric in metrics)
     subset_width = max(len(metric.subset) for metric in metrics)
-    for metric in metrics:
-        count = "" if metric.count is None else f" ({metric.count})"
-        yield printable(
-            f"  {metric.name:{name_width}}  {metric.subset:{subset_width}}  {metric.value:.4g}  "
-            f"{metric.data}{count}"
-        )
+    for data in dict.fromkeys(metric.data for metric in metrics):
+        yield from ("", *_wrap(f"measured on {data}"))
+        for metric in metrics:
+            if metric.data == data:
+                count = "" if metric.count is None else f" ({metric.count})"
+                yield printable(
+                    f"  {metric.name:{name_width}}  {metric.subset:{subset_width}}  "
+                    f"{metric.value:.4g}{count}"
+                )
 
 
 def _input_text(card: DetectorCard | FaceDetectorCard) -> str:

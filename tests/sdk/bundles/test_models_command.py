@@ -111,7 +111,7 @@ def test_show_tells_what_to_know_before_trusting(
         "Apache-2.0",
         "P(fake) >= 0.8: none, a test",
         "P(fake) <= 0.2",
-        "video_auc all 0.731 a test set (40)",
+        "measured on a test set video_auc all 0.731 (40)",
         "Knows nothing.",
         "trained on made-up faces",
         "made by python -m make",
