@@ -133,6 +133,20 @@ def cut_off(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(content[: len(content) // 2])
 
 
+def fifo_beside(folder: Path) -> Path:
+    """A pipe that nobody writes to, called a zip."""
+    path = folder.with_name("pipe.zip")
+    os.mkfifo(path)
+    return path
+
+
+def loop_beside(folder: Path) -> Path:
+    """A symbolic link that points to itself."""
+    path = folder.with_name("loop.zip")
+    path.symlink_to(path)
+    return path
+
+
 def replace_by_fifo(folder: Path) -> None:
     """A pipe in the place of the model, on which reading would wait for ever."""
     (folder / "model.onnx").unlink()
@@ -306,6 +320,14 @@ CASES = [
     Case("below a file", lambda m: m.detector() / "card.json" / "x", MISSING, ("x",)),
     Case("a text file", lambda m: m.detector() / "card.json", FORMAT, ("card.json", "zip")),
     Case("a model alone", lambda m: m.detector() / "model.onnx", FORMAT, ("model.onnx", "zip")),
+    Case("a FIFO", lambda m: fifo_beside(m.detector()), FORMAT, ("pipe.zip", "neither a folder")),
+    Case("a link to itself", lambda m: loop_beside(m.detector()), BundleError, ("loop.zip",)),
+    Case(
+        "card a FIFO",
+        in_folder(lambda f: ((f / "card.json").unlink(), os.mkfifo(f / "card.json"))),
+        FORMAT,
+        ("card.json", "regular file"),
+    ),
     Case(
         "folder without card",
         in_folder(lambda f: (f / "card.json").unlink()),
