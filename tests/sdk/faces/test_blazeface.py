@@ -120,9 +120,11 @@ def test_the_whole_view_is_a_letterbox(size: tuple[int, int], expected: View) ->
 
 def test_sampling_reads_corner_on_corner() -> None:
     """Output pixel i is frame position i * side / size, as MediaPipe samples it."""
-    image = np.repeat(np.arange(128, dtype=np.uint8)[None, :, None], 128, axis=0).repeat(3, axis=2)
-    sampled = sample_view(image, View(0.0, 0.0, 128.0), 64)
-    assert sampled[10, :, 0].tolist() == list(range(0, 128, 2))
+    ramp = np.arange(0, 240, 4, dtype=np.uint8)
+    across = np.repeat(ramp[None, :, None], 60, axis=0).repeat(3, axis=2)
+    for image, line in ((across, np.s_[10, :, 0]), (across.transpose(1, 0, 2), np.s_[:, 10, 0])):
+        sampled = sample_view(np.ascontiguousarray(image), View(0.0, 0.0, 60.0), 30)
+        assert sampled[line].tolist() == list(range(0, 240, 8))
 
 
 def test_what_lies_outside_the_frame_is_black() -> None:

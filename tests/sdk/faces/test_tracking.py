@@ -102,7 +102,9 @@ def test_overlap_counts_before_distance(make_face: MakeFace, make_frame: MakeFra
     """Who overlaps a track keeps it, though another face lies within the reach of a jump."""
     tracker = FaceTracker()
     assert ids(tracker, [make_face(0, 0)], make_frame(0)) == [0]
-    assert ids(tracker, [make_face(80, 0), make_face(-30, 0)], make_frame(1)) == [1, 0]
+    nearer, overlapping = make_face(60, 0, 90), make_face(-50, 0)
+    assert nearer.box.iou(make_face(0, 0).box) < 0.3 < overlapping.box.iou(make_face(0, 0).box)
+    assert ids(tracker, [nearer, overlapping], make_frame(1)) == [1, 0]
 
 
 def test_people_who_pass_each_other_keep_their_numbers(
