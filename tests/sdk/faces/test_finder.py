@@ -187,7 +187,8 @@ def test_a_wrong_candidate_does_not_hide_the_face_inside_it(make_face: MakeFace)
         return [make_face(241, 111, 40, score=0.9)] if seen_from_near else []
 
     image: Image = np.zeros((480, 640, 3), np.uint8)
-    (face,) = BlazeFaceFinder(WatchedDetector(answer), INFO).find(image)
+    finder = BlazeFaceFinder(WatchedDetector(answer), INFO, ZoomOptions(tile_fractions=(0.5,)))
+    (face,) = finder.find(image)
     assert face.box == Box(241, 111, 281, 151)
 
 
