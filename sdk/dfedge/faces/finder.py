@@ -148,7 +148,8 @@ class _Looks:
         """Return the candidates that a close-up shows to be faces, as the close-up shows them.
 
         Hands and lettering reach a score of 0.7 in a view that happens to suit them. Of 141 such
-        finds all but one stayed under 0.5 in a close-up, where none of 364 small faces did.
+        finds all but one stayed under 0.5 in a close-up, where none of 364 small faces did
+        (docs/faces.md).
         """
         options = self._options
         candidates = _best_first(candidates)[: options.max_close_ups]
