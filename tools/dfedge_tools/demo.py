@@ -134,7 +134,7 @@ def film(picture: Image) -> Iterator[Image]:
         frame = cv2.warpAffine(
             picture, matrix, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
-        noisy = frame + rng.normal(0, NOISE_SIGMA, frame.shape)
+        noisy = frame + NOISE_SIGMA * rng.standard_normal(frame.shape, dtype=np.float32)
         yield np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 

@@ -8,15 +8,17 @@ from collections.abc import Callable
 
 from dfedge.cli.exits import Exit
 from dfedge.cli.options import HelpFormatter, Subparsers
+from dfedge.errors import UsageError
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 _EPILOG = """\
 to turn it on:
-  bash  dfedge completion bash > ~/.local/share/bash-completion/completions/dfedge
-  zsh   dfedge completion zsh > ~/.zfunc/_dfedge    (with ~/.zfunc in $fpath)
-  tcsh  dfedge completion tcsh > ~/.dfedge.tcsh     (and source it in ~/.tcshrc)
-fish is not supported.
+  bash        dfedge completion bash > ~/.local/share/bash-completion/completions/dfedge
+  zsh         dfedge completion zsh > ~/.zfunc/_dfedge      (with ~/.zfunc in $fpath)
+  fish        dfedge completion fish > ~/.config/fish/completions/dfedge.fish
+  tcsh        dfedge completion tcsh > ~/.dfedge.tcsh       (and source it in ~/.tcshrc)
+  powershell  dfedge completion powershell > dfedge.ps1     (and dot-source it in $PROFILE)
 """
 
 
@@ -26,13 +28,18 @@ def make_add_parser(build: Callable[[], argparse.ArgumentParser]) -> Callable[[S
     def run(args: argparse.Namespace) -> int:
         import shtab
 
+        if args.shell not in shtab.SUPPORTED_SHELLS:
+            raise UsageError(
+                f"the installed shtab {shtab.__version__} knows no {args.shell}: "
+                "pip install --upgrade shtab"
+            )
         sys.stdout.write(shtab.complete(build(), shell=args.shell) + "\n")
         return Exit.DONE
 
     def add_parser(subparsers: Subparsers) -> None:
         parser = subparsers.add_parser(
             "completion",
-            help="print a completion script for bash, zsh or tcsh",
+            help="print a completion script for your shell",
             usage="dfedge completion SHELL",
             description="Print a completion script for your shell.",
             epilog=_EPILOG,

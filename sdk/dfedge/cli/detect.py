@@ -18,6 +18,7 @@ from dfedge.cli.options import (
     add_general_options,
     add_model_options,
     media_limits,
+    names_a_file,
     positive_number,
     size,
     whole_number,
@@ -59,7 +60,7 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="what to look at")
+    names_a_file(parser.add_argument("paths", nargs="+", metavar="PATH", help="what to look at"))
     _add_output_options(parser)
     _add_frame_options(parser)
     add_model_options(parser)
@@ -200,14 +201,16 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="one JSON object per input and line: dfedge.verdict/1, or dfedge.failure/1 for an "
         "input that could not be read",
     )
-    group.add_argument(
+    report = group.add_argument(
         "--report", metavar="FILE", help="write an HTML report that needs nothing else"
     )
-    group.add_argument(
+    names_a_file(report)
+    table = group.add_argument(
         "--csv",
         metavar="FILE",
         help="write a table, one row for each face in each frame; - is standard output",
     )
+    names_a_file(table)
     group.add_argument(
         "--fail-on",
         choices=("fake", "uncertain"),

@@ -31,6 +31,15 @@ SAMPLINGS = ("even", "scene", "fast")
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino", "coreml")
 FACE_BACKENDS = ("blazeface", "mediapipe")
 
+_COMPLETE_FILES = {
+    "bash": "_shtab_compgen_files",
+    "zsh": "_files",
+    "fish": "(__fish_complete_path (commandline -ct))",
+    "tcsh": "f",
+    "powershell": "_shtab_powershell_compgen_files",
+}
+"""``shtab.FILE``, written out so that building the parser does not import shtab."""
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
@@ -73,15 +82,21 @@ def size(text: str) -> int:
     return number
 
 
+def names_a_file(action: argparse.Action) -> None:
+    """Let the shell complete file names for this argument."""
+    action.complete = _COMPLETE_FILES  # type: ignore[attr-defined]
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which model, on what device, with which face detector."""
     group = parser.add_argument_group("model")
-    group.add_argument(
+    model = group.add_argument(
         "--model",
         metavar="NAME",
         help="name of a bundle, a bundle folder or a .zip (default: the one that ships; "
         "see dfedge models list)",
     )
+    names_a_file(model)
     group.add_argument(
         "--device",
         choices=DEVICES,

@@ -18,6 +18,7 @@ from dfedge.cli.options import (
     add_general_options,
     add_model_options,
     media_limits,
+    names_a_file,
     positive_number,
 )
 from dfedge.cli.results import use_utf8
@@ -59,7 +60,10 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
     )
-    parser.add_argument("source", metavar="SOURCE", help="webcam number, device, address or file")
+    source = parser.add_argument(
+        "source", metavar="SOURCE", help="webcam number, device, address or file"
+    )
+    names_a_file(source)
     parser.add_argument(
         "--json", action="store_true", help="one dfedge.verdict/1 object per second and line"
     )

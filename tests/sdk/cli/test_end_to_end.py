@@ -1,4 +1,4 @@
-"""The command with the real media, faces and runtime, and a tiny model in place of a trained one."""
+"""The command with the real media, faces and runtime, and a tiny model in a trained one's place."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -64,30 +66,88 @@ def test_completion_knows_commands_and_options(
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_completion_for_bash_completes() -> None:
-    """bash reads the script and offers the options that begin as typed."""
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["detect", "--sam"], ["--sampling"]),
+        (["detect", "--sampling", ""], ["even", "scene", "fast"]),
+        (["detect", "cl"], ["clip.mp4"]),
+        (["detect", "--report", "cl"], ["clip.mp4"]),
+        (["wa"], ["watch"]),
+    ],
+)
+def test_completion_for_bash_completes(
+    words: list[str], offered: list[str], tmp_path: Path
+) -> None:
+    """bash reads the script and offers commands, options, choices and files."""
+    (tmp_path / "clip.mp4").touch()
     script = subprocess.run(
         [sys.executable, "-m", "dfedge", "completion", "bash"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
+    line = " ".join(f"'{word}'" for word in ("dfedge", *words))
     ask = (
-        "COMP_WORDS=(dfedge detect --sam); COMP_CWORD=2; "
-        "_shtab_dfedge dfedge --sam detect; echo ${COMPREPLY[@]}"
+        f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; "
+        f"_shtab_dfedge dfedge '{words[-1]}' '{['dfedge', *words][-2]}'; echo ${{COMPREPLY[@]}}"
     )
     done = subprocess.run(
-        ["bash", "--norc", "-c", script + "\n" + ask], capture_output=True, text=True, check=True
+        ["bash", "--norc", "-c", script + "\n" + ask],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
-    assert done.stdout.split() == ["--sampling"]
+    assert done.stdout.split() == offered
 
 
-def test_fish_is_refused_with_the_shells_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """And the help says so."""
+def test_files_complete_as_shtab_says() -> None:
+    """The names of its functions are written out in the parser to keep it light."""
+    import shtab
+
+    action = next(a for a in _parser_of("detect")._actions if a.dest == "paths")
+    assert action.complete == {  # type: ignore[attr-defined]
+        shell: shtab.FILE[shell] for shell in SHELLS
+    }
+
+
+def _parser_of(command: str) -> argparse.ArgumentParser:
+    """The parser of one subcommand."""
+    for action in build_parser()._actions:
+        if isinstance(action.choices, dict):
+            parser: argparse.ArgumentParser = action.choices[command]
+            return parser
+    raise AssertionError("there are no subcommands")
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+def test_completion_for_fish_completes() -> None:
+    """fish reads the script and offers the options that begin as typed."""
+    script = subprocess.run(
+        [sys.executable, "-m", "dfedge", "completion", "fish"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script + "\ncomplete -C 'dfedge detect --sam'"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\t")[0] == "--sampling"
+
+
+def test_an_unknown_shell_is_refused_with_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown to us, or to an older shtab than ours."""
+    assert main(["completion", "nushell"]) == 2
+    assert "powershell" in capsys.readouterr().err
+    monkeypatch.setattr("shtab.SUPPORTED_SHELLS", ["bash", "zsh", "tcsh"])
     assert main(["completion", "fish"]) == 2
-    assert "bash" in capsys.readouterr().err
-    main(["completion", "--help"])
-    assert "fish is not supported" in capsys.readouterr().out
+    assert "pip install --upgrade shtab" in capsys.readouterr().err
 
 
 def test_every_option_has_help() -> None:
