@@ -98,23 +98,28 @@ def cut(image: Image, box: CropBox, pad_value: int = 0) -> Image:
         image: (height, width, 3).
         pad_value: 0 to 255, for what lies outside the picture.
     """
-    height, width = image.shape[:2]
-    left, right = _clip(box.left, width), _clip(box.right, width)
-    top, bottom = _clip(box.top, height), _clip(box.bottom, height)
     crop: Image = np.full((box.height, box.width, 3), pad_value, dtype=np.uint8)
-    if right > left and bottom > top:
-        rows = slice(top - box.top, bottom - box.top)
-        columns = slice(left - box.left, right - box.left)
-        crop[rows, columns] = image[top:bottom, left:right]
+    inside = visible(image, box)
+    top, left = max(box.top, 0) - box.top, max(box.left, 0) - box.left
+    if inside.size:
+        crop[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
     return crop
 
 
+def visible(image: Image, box: CropBox) -> Image:
+    """The part of a box that lies inside the picture: a view, empty when nothing does."""
+    height, width = image.shape[:2]
+    left, right = _clip(box.left, width), _clip(box.right, width)
+    top, bottom = _clip(box.top, height), _clip(box.bottom, height)
+    return image[top:bottom, left:right]
+
+
 def measure_quality(crop: Image) -> CropQuality:
-    """Sharpness and brightness of a crop, (height, width, 3), of any size.
+    """Sharpness and brightness of a picture, (height, width, 3), of any size but empty.
 
     Sharpness follows Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy" (ICPR
     2000), with the kernel 0 1 0 / 1 -4 1 / 0 1 0 at one fixed size, so that faces near and far
-    compare. Padding counts as picture: pass the part inside the frame where that matters.
+    compare. Padding would count as picture: pass the :func:`visible` part of a crop.
     """
     import cv2
 

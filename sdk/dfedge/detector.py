@@ -248,6 +248,7 @@ class Detector:
     def close(self) -> None:
         """Free the models; the detector cannot be used afterwards."""
         self._models.finder.close()
+        self._models.preprocessor.close()
         self._models.classifier.close()
 
     def __enter__(self) -> Detector:

@@ -17,7 +17,7 @@ from dfedge import __version__
 from dfedge.analysis import Evidence
 from dfedge.bundles.bundle import Bundle
 from dfedge.bundles.card import Decision, DetectorCard
-from dfedge.crops import Preprocessor, crop_box, cut, measure_quality
+from dfedge.crops import CropBox, Preprocessor, crop_box, cut, measure_quality, visible
 from dfedge.faces import FaceFinder, FaceTracker
 from dfedge.media import MediaInfo
 from dfedge.runtime import OnnxModel
@@ -109,14 +109,11 @@ class FramePipeline:
         self, frame: Frame, tracked: Sequence[TrackedFace]
     ) -> tuple[tuple[int, Observation], ...]:
         card = self._models.card
-        crops = [
-            cut(frame.image, crop_box(face.face.box, card.crop), card.crop.pad_value)
-            for face in tracked
-        ]
-        logits = self._logits(crops)
+        boxes = [crop_box(face.face.box, card.crop) for face in tracked]
+        logits = self._logits([cut(frame.image, box, card.crop.pad_value) for box in boxes])
         return tuple(
-            (face.track_id, _observe(frame, face, crop, logit, card.decision))
-            for face, crop, logit in zip(tracked, crops, logits, strict=True)
+            (face.track_id, _observe(frame, face, box, logit, card.decision))
+            for face, box, logit in zip(tracked, boxes, logits, strict=True)
         )
 
     def _logits(self, crops: Sequence[Image]) -> list[float]:
@@ -186,9 +183,10 @@ def build_verdict(
 
 
 def _observe(
-    frame: Frame, tracked: TrackedFace, crop: Image, logit: float, decision: Decision
+    frame: Frame, tracked: TrackedFace, crop: CropBox, logit: float, decision: Decision
 ) -> Observation:
     face = tracked.face
+    quality = measure_quality(visible(frame.image, crop))
     return Observation(
         pts_seconds=_shown_at(frame),
         frame_index=frame.index,
@@ -196,7 +194,7 @@ def _observe(
         detection_score=round(face.score, 6),
         logit=round(logit, 6),
         fake_probability=round(calibrate(logit, decision.calibration), 6),
-        issues=quality_issues(face.box, measure_quality(crop), decision.quality),
+        issues=quality_issues(face.box, quality, decision.quality),
     )
 
 

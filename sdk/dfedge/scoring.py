@@ -33,10 +33,10 @@ def fake_logits(outputs: Tensor, output: Output) -> Tensor:
     if output.activation == "sigmoid":
         return fake
     others = np.delete(outputs, output.fake_index, axis=1)
-    highest = others.max(axis=1, keepdims=True)
-    log_sum: Tensor = np.log(np.exp(others - highest).sum(axis=1)) + highest[:, 0]
-    difference: Tensor = fake - log_sum
-    return difference
+    highest = others.max(axis=1)
+    log_sum = np.log(np.exp(others - highest[:, np.newaxis]).sum(axis=1))
+    odds: Tensor = (fake - highest) - log_sum
+    return odds
 
 
 def calibrate(logit: float, calibration: Calibration) -> float:

@@ -126,9 +126,9 @@ class Quality(_Part, frozen=True, kw_only=True):
     min_face_pixels: Annotated[float, Meta(ge=0.0)]
     """Shorter side of the face box, pixels."""
     min_sharpness: Annotated[float, Meta(ge=0.0)]
-    """Variance of the Laplacian of the grey crop at 112 x 112 (grey 0 to 255)."""
+    """Variance of the Laplacian of the visible part of the crop, grey at 112 x 112."""
     min_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
-    """Mean of the grey crop."""
+    """Mean grey, 0 to 255, of the visible part of the crop."""
     max_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
 
 
