@@ -88,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
     table = io.StringIO() if csv is not None else None
     with _open_detector(args) as detector:
         _detect_all(detector, inputs, args, done, _table_writer(table))
+    list_failures(done.failures, len(inputs), sys.stderr)
     if csv is not None and table is not None:
         csv.write(table.getvalue())
     if report is not None:
         _write_report(report, done, quiet=args.quiet)
-    list_failures(done.failures, len(inputs), sys.stderr)
     if _is_flagged(done.labels, args.fail_on):
         return Exit.FAIL_ON
     return Exit.UNREADABLE if done.failures else Exit.DONE

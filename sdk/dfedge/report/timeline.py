@@ -13,6 +13,8 @@ _TICK_STEPS_SECONDS = (
     0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000, 86400,
 )  # fmt: skip
 _TICKS_WANTED = 7
+_LABEL_ROOM = 9.0
+"""Height of a label of the score axis, in percent of the plot."""
 _MISSES_BRIDGED = 1
 """Sampled frames without the person that a line still crosses; it breaks at longer gaps."""
 
@@ -51,14 +53,14 @@ class TimelineView:
 
     Attributes:
         real_y, fake_y: heights of the two thresholds.
+        levels: (y, label) of the score axis.
         ticks: (x, label) of the time axis.
     """
 
     identifier: str
     real_y: float
     fake_y: float
-    real_text: str
-    fake_text: str
+    levels: tuple[tuple[float, str], ...]
     ticks: tuple[tuple[float, str], ...]
     series: tuple[SeriesView, ...]
     description: str
@@ -76,8 +78,7 @@ def timeline_view(verdict: Verdict, thresholds: Thresholds, number: int) -> Time
         identifier=f"timeline-{number}",
         real_y=_height(thresholds.real),
         fake_y=_height(thresholds.fake),
-        real_text=percent(thresholds.real),
-        fake_text=percent(thresholds.fake),
+        levels=_levels(thresholds),
         ticks=axis.ticks(),
         series=tuple(
             _series(track, colour_of(rank), axis, times)
@@ -152,6 +153,19 @@ def _lines(track: TrackVerdict, dots: Sequence[DotView], times: Sequence[float])
             runs.append([])
         runs[-1].append(dot)
     return tuple(" ".join(f"{dot.x},{dot.y}" for dot in run) for run in runs if len(run) > 1)
+
+
+def _levels(thresholds: Thresholds) -> tuple[tuple[float, str], ...]:
+    """Labels of the score axis: both thresholds, moved apart where they touch, then the ends."""
+    fake, real = _height(thresholds.fake), _height(thresholds.real)
+    overlap = max(_LABEL_ROOM - (real - fake), 0.0)
+    levels = [
+        (round(fake - overlap / 2, 2), percent(thresholds.fake)),
+        (round(real + overlap / 2, 2), percent(thresholds.real)),
+    ]
+    ends = [(0.0, "100%"), (100.0, "0%")]
+    free = [end for end in ends if all(abs(end[0] - level) >= _LABEL_ROOM for level, _ in levels)]
+    return tuple(sorted(levels + free))
 
 
 def _height(probability: float) -> float:

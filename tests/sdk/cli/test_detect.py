@@ -245,7 +245,7 @@ def test_csv_and_report_files_beside_the_text(
     assert main(["detect", *names, "--csv", str(table), "--report", str(report)]) == 3
     out, err = capsys.readouterr()
     assert "Looks fake" in out
-    assert err.startswith(f"Report: {report}\n")
+    assert err.splitlines()[-1] == f"Report: {report}"
     assert len(table.read_text().splitlines()) == 1 + 4 + 1
     html = report.read_text(encoding="utf-8")
     assert "Looks fake" in html

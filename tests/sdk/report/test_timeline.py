@@ -63,6 +63,26 @@ def test_the_time_axis_has_a_few_round_times(
     assert all(0 <= x <= 100 for x, _ in timeline.ticks)
 
 
+@pytest.mark.parametrize(
+    ("real", "fake", "levels"),
+    [
+        (0.2, 0.8, [(0.0, "100%"), (20.0, "80%"), (80.0, "20%"), (100.0, "0%")]),
+        (0.03, 0.97, [(3.0, "97.0%"), (97.0, "3.0%")]),
+        (0.49, 0.51, [(0.0, "100%"), (45.5, "51%"), (54.5, "49%"), (100.0, "0%")]),
+    ],
+)
+def test_labels_of_the_score_axis_never_touch(
+    analysis_maker: Any, real: float, fake: float, levels: list[tuple[float, str]]
+) -> None:
+    """Thresholds are always labelled; the ends only where there is room."""
+    verdict = analysis_maker.analysis("c.mp4", [0.5] * 4).verdict
+    timeline = timeline_view(verdict, Thresholds(real=real, fake=fake), 1)
+    assert timeline is not None
+    assert list(timeline.levels) == [(pytest.approx(y), label) for y, label in levels]
+    heights = [y for y, _ in timeline.levels]
+    assert all(lower - upper >= 9 for upper, lower in zip(heights, heights[1:], strict=False))
+
+
 def test_without_a_known_duration_the_axis_spans_what_was_seen(analysis_maker: Any) -> None:
     """A stream of unknown length still fills the plot."""
     timeline = view(analysis_maker.analysis("s", [0.5] * 3, kind="stream"))
