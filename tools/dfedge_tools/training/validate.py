@@ -1,0 +1,80 @@
+"""Score the frames nothing is trained on: val clips and held-back stills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image as PillowImage
+from torch import nn
+
+from dfedge.types import Image
+from dfedge_tools.training.config import IMAGENET_MEAN, IMAGENET_STD
+from dfedge_tools.training.metrics import Scored
+from dfedge_tools.training.samples import Split
+from dfedge_tools.training.store import CropStore
+
+
+class ValidationSet:
+    """Crops cut exactly as the runtime cuts them, ready to score again and again."""
+
+    def __init__(
+        self, store: CropStore, *, splits: Sequence[Split], side: int, scale: float = 1.4
+    ) -> None:
+        self.rows = [n for n, row in enumerate(store.rows) if row.sample.split in splits]
+        self.samples = [store.rows[n].sample for n in self.rows]
+        crops = [
+            contract_crop(store.image(n), store.rows[n].face.box, scale=scale, side=side)
+            for n in self.rows
+        ]
+        self.crops: npt.NDArray[np.uint8] = np.stack(crops)
+        """(N, side, side, 3)."""
+
+    def score(self, net: nn.Module, *, batch: int = 32) -> list[Scored]:
+        """Logits of a network whose forward gives (logits, ...) or logits, in eval mode."""
+        net.eval()
+        logits: list[float] = []
+        with torch.inference_mode():
+            for start in range(0, len(self.crops), batch):
+                part = np.ascontiguousarray(self.crops[start : start + batch].transpose(0, 3, 1, 2))
+                out = net(normalize(torch.from_numpy(part)))
+                values = out[0] if isinstance(out, tuple) else out
+                logits.extend(float(v) for v in values.reshape(-1))
+        return [
+            Scored(s.video_id, s.label, s.method, s.compression, s.source, s.split, logit)
+            for s, logit in zip(self.samples, logits, strict=True)
+        ]
+
+
+def contract_crop(
+    image: Image, box: tuple[float, float, float, float], *, scale: float, side: int
+) -> Image:
+    """The runtime's crop: a square about the box, rounded, black outside, antialiased bilinear."""
+    left, top, right, bottom = box
+    half = scale * max(right - left, bottom - top) / 2
+    x, y = (left + right) / 2, (top + bottom) / 2
+    edges = (round(x - half), round(y - half), round(x + half), round(y + half))
+    cut = PillowImage.fromarray(image).crop(edges)
+    return np.asarray(cut.resize((side, side), PillowImage.Resampling.BILINEAR), np.uint8)
+
+
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, 3, S, S) -> float32 with ImageNet mean and deviation, channels last."""
+    mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255
+    deviation = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
+    floats = images.to(torch.float32, memory_format=torch.channels_last)
+    return floats.sub_(mean).div_(deviation)
+
+
+def write_scores(path: Path, scored: Sequence[Scored]) -> None:
+    """Scores as CSV, one line a frame, for `dfedge_tools.calibrate`."""
+    lines = ["video_id,label,method,compression,source,split,logit"]
+    lines += [
+        f"{s.video_id},{s.label},{s.method},{s.compression},{s.source},{s.split},{s.logit:.6f}"
+        for s in scored
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
