@@ -2,7 +2,9 @@
 
 Each subcommand is a module with ``add_parser(subparsers)``, which sets ``handler``, a function of
 the parsed arguments that returns an exit code. Such modules import argparse and words only; what is
-heavy is imported by the handler, so that ``--help`` and mistakes answer at once.
+heavy is imported by the handler, so that ``--help`` and mistakes answer at once. A subcommand that
+needs an extra of the distribution also sets ``extra`` to its name: where a module is missing, the
+user is told to install that extra.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dfedge import __version__
 from dfedge.cli import completion
 from dfedge.cli.exits import Exit
 from dfedge.cli.options import HelpFormatter
-from dfedge.errors import DfedgeError, MediaError
+from dfedge.errors import DfedgeError, MediaError, MissingExtraError
 from dfedge.report.wording import printable
 
 __all__ = ["build_parser", "main"]
@@ -58,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return Exit.BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        missing = MissingExtraError(f"This command (for {error.name})", args.extra)
+        return _explain(missing if args.extra else error, debug=args.debug)
     except Exception as error:
         return _explain(error, debug=args.debug)
     return code
@@ -76,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error (before COMMAND)"
     )
+    parser.set_defaults(extra=None)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND [...]", required=True)
     for module in COMMANDS:
         importlib.import_module(module).add_parser(subparsers)

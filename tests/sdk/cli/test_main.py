@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -148,6 +150,33 @@ def test_an_unknown_shell_is_refused_with_those_there_are(
     monkeypatch.setattr("shtab.SUPPORTED_SHELLS", ["bash", "zsh", "tcsh"])
     assert main(["completion", "fish"]) == 2
     assert "pip install --upgrade shtab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "words"),
+    [("server", 2, "pip install 'dfedge[server]'"), (None, 70, "a bug in dfedge")],
+)
+def test_a_command_whose_extra_is_missing_names_it(
+    extra: str | None,
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A module that is missing is the extra's for a command that has one, and a bug otherwise."""
+
+    def run(args: argparse.Namespace) -> int:
+        return len(importlib.import_module("no_such_module_anywhere").__name__)
+
+    def add_parser(subparsers: Any) -> None:
+        subparsers.add_parser("fetch", help="test").set_defaults(handler=run, extra=extra)
+
+    module = types.ModuleType("a_command_of_another_package")
+    vars(module)["add_parser"] = add_parser
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("dfedge.cli.COMMANDS", (module.__name__,))
+    assert main(["fetch"]) == code
+    assert words in capsys.readouterr().err
 
 
 def test_every_option_has_help() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_labels_of_the_score_axis_never_touch(
     assert timeline is not None
     assert list(timeline.levels) == [(pytest.approx(y), label) for y, label in levels]
     heights = [y for y, _ in timeline.levels]
-    assert all(lower - upper >= 9 for upper, lower in zip(heights, heights[1:], strict=False))
+    assert all(lower - upper >= 9 for upper, lower in itertools.pairwise(heights))
 
 
 def test_without_a_known_duration_the_axis_spans_what_was_seen(analysis_maker: Any) -> None:
