@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ from dfedge.crops import Preprocessor
 from dfedge.errors import BundleFormatError, DfedgeError, UsageError
 from dfedge.faces import open_face_finder
 from dfedge.media import MediaLimits, MediaReader, Sampling, Source, open_live, open_media
+from dfedge.media.remote import redact
 from dfedge.pipeline import FramePipeline, FrameRecord, Models, build_verdict
 from dfedge.runtime import Device, open_model
 from dfedge.verdict import Timing, Verdict
@@ -323,8 +325,10 @@ def _check_frames(frames: int) -> None:
 
 
 def _describe(source: Source) -> str:
-    if isinstance(source, str | Path):
-        return str(source)
+    if isinstance(source, str):
+        return redact(source) if "://" in source else source
+    if isinstance(source, os.PathLike):
+        return os.fspath(source)
     return type(source).__name__
 
 

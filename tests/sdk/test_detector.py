@@ -94,6 +94,14 @@ def test_one_bad_source_never_stops_the_rest(
     assert failure.source == str(missing)
 
 
+def test_a_failure_never_repeats_a_password(detector: Detector) -> None:
+    """Credentials in an address are left out of what is shown."""
+    (result,) = detector.detect_many(["http://user:secret@127.0.0.1:9/clip.mp4"])
+    assert isinstance(result, Failure)
+    assert "secret" not in f"{result.source} {result.error}"
+    assert "127.0.0.1" in result.source
+
+
 def test_detect_many_is_lazy(detector: Detector, portrait: Image) -> None:
     """The first verdict comes before the second source is touched."""
     touched: list[int] = []
