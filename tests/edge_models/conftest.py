@@ -1,0 +1,80 @@
+"""Weights and inputs that anyone can rebuild from names and a seed; nothing is downloaded."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+with contextlib.suppress(ImportError):  # then the test modules skip, with the reason
+    import torch
+
+INPUT_SEED = 20261121
+OFFICIAL_GAIN = 3.0
+"""Of the oracles' README; under it EfficientNet's maps grow to a spread of thousands."""
+CALM_GAIN = 1.0
+"""Keeps the backbone's maps of order one, so that single and double precision agree."""
+
+
+def seeded_weights(model: Any, *, backbone_gain: float) -> dict[str, Any]:
+    """A state for `model` made from the names of its entries, by the rule of the oracles.
+
+    Matrices and kernels are normal with variance ``gain / fan_in``; the gain of the backbone is
+    given, that of all else is :data:`OFFICIAL_GAIN`.
+    """
+    state = model.state_dict()
+    for name, value in state.items():
+        if value.is_floating_point():
+            gain = backbone_gain if "backbone." in name else OFFICIAL_GAIN
+            state[name] = torch.from_numpy(_seeded_entry(name, tuple(value.shape), gain))
+    return dict(state)
+
+
+def seeded_input(shape: tuple[int, ...]) -> Any:
+    """The oracles' input of a shape: standard normal, float32."""
+    generator = np.random.default_rng(INPUT_SEED)
+    return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+
+
+@pytest.fixture
+def seeded_model() -> Callable[..., Any]:
+    """Makes an architecture with rebuilt weights, in eval mode: ``(name, gain of backbone)``."""
+    import dfedge_models
+
+    def make(name: str, gain: float = CALM_GAIN) -> Any:
+        model = dfedge_models.create(name).eval()
+        model.load_state_dict(seeded_weights(model, backbone_gain=gain))
+        return model
+
+    return make
+
+
+@pytest.fixture
+def seeded_images() -> Callable[..., Any]:
+    """Makes the oracles' input of a shape."""
+    return seeded_input
+
+
+def _seeded_entry(name: str, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float32]:
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+    z = generator.standard_normal(shape, dtype=np.float32)
+    last = name.rpartition(".")[2]
+    if last == "running_var":
+        made = 1 + 0.1 * np.abs(z)
+    elif last == "running_mean":
+        made = 0.02 * z
+    elif "gamma" in last:
+        made = 0.5 + 0.1 * z
+    elif len(shape) >= 2:
+        made = z * math.sqrt(gain / math.prod(shape[1:]))
+    elif last == "weight":
+        made = 1 + 0.1 * z
+    else:
+        made = 0.02 * z
+    return made.astype(np.float32)
