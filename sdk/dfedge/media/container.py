@@ -24,17 +24,24 @@ MAX_STREAMS = 100
 
 
 class VideoContainer:
-    """An open file with one video stream. The file stays the caller's, who closes it."""
+    """An open file with one video stream. The file stays the caller's, who closes it.
+
+    Attributes:
+        container, stream: PyAV's; new ones after ``reopen``.
+    """
 
     def __init__(self, file: BinaryIO, name: str, limits: MediaLimits) -> None:
         self.name = name
         self._file = file
         self._limits = limits
+        self.single_threaded = False
         self._open()
 
-    def reopen(self) -> None:
-        """Start again at the first packet; for formats that cannot seek."""
+    def reopen(self, *, single_threaded: bool | None = None) -> None:
+        """Start again at the first packet, with one decoding thread or several (None: as now)."""
         self.close()
+        if single_threaded is not None:
+            self.single_threaded = single_threaded
         self._open()
 
     def close(self) -> None:
@@ -50,7 +57,7 @@ class VideoContainer:
             self.container.close()
             raise
         self.stream.thread_type = "AUTO"
-        self.stream.codec_context.thread_count = DECODE_THREADS
+        self.stream.codec_context.thread_count = 1 if self.single_threaded else DECODE_THREADS
 
     def _check(self) -> None:
         width, height = self.stream.codec_context.width, self.stream.codec_context.height

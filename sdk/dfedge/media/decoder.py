@@ -40,15 +40,12 @@ class Decoder:
         decode, and the same pictures.
         """
         pending = deque(run)
-        times = {wanted.pts for wanted in run}
-        for packet in self._from_key(key):
-            skip = "DEFAULT" if packet.pts in times or packet.pts is None else "NONREF"
-            yield from _match(self._decode(packet, skip), pending)
-            if not pending:
-                return
-            if packet.dts is not None and packet.dts > run[-1].pts:
-                break
-        yield from _match(self._decode(None, "DEFAULT"), pending)
+        yield from self._decode_pending(key, pending)
+        if pending and not self._source.single_threaded:
+            # Decoding threads lose good pictures near a damaged packet; one thread does not.
+            self._source.reopen(single_threaded=True)
+            self._packets = self._last = None
+            yield from self._decode_pending(key, pending)
 
     def decode_burst(self, start: int, key: int, stop: int, count: int) -> Iterator[VideoFrame]:
         """Up to ``count`` reference frames from a keyframe on, with times in ``[start, stop)``."""
@@ -77,6 +74,20 @@ class Decoder:
         for packet in video_packets(self._source, self._beat):
             yield from self._decode(packet, "DEFAULT")
         yield from self._decode(None, "DEFAULT")
+
+    def _decode_pending(
+        self, key: int, pending: deque[Wanted]
+    ) -> Iterator[tuple[VideoFrame, Wanted]]:
+        times = {wanted.pts for wanted in pending}
+        last = pending[-1].pts
+        for packet in self._from_key(key):
+            skip = "DEFAULT" if packet.pts in times or packet.pts is None else "NONREF"
+            yield from _match(self._decode(packet, skip), pending)
+            if not pending:
+                return
+            if packet.dts is not None and packet.dts > last:
+                break
+        yield from _match(self._decode(None, "DEFAULT"), pending)
 
     def _from_key(self, key: int) -> Iterator[VideoPacket]:
         """Packets from the keyframe at time ``key`` on, with a fresh decoder."""
@@ -125,6 +136,7 @@ class Decoder:
         self._packets = None
 
     def _decode(self, packet: VideoPacket | None, skip: str) -> list[VideoFrame]:
+        """Pictures that come out when a packet goes in; None takes out all that are left."""
         context = self._source.stream.codec_context
         context.skip_frame = skip  # type: ignore[assignment]
         try:

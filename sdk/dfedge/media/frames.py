@@ -26,6 +26,8 @@ SECONDS_A_PICTURE = 1.0
 class ArrayPictures:
     """RGB pictures in memory; raises MediaFormatError for anything that is not."""
 
+    problems: tuple[str, ...] = ()
+
     def __init__(self, pictures: Sequence[Any] | np.ndarray[Any, Any], limits: MediaLimits) -> None:
         single = isinstance(pictures, np.ndarray) and pictures.ndim == 3
         self._pictures: list[Image] = [np.asarray(pictures)] if single else list(pictures)
@@ -76,6 +78,8 @@ class FolderPictures:
     Other files are passed over; videos among them are refused unless ``as_frames`` says that the
     folder is meant as one row of frames.
     """
+
+    problems: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, limits: MediaLimits, *, as_frames: bool) -> None:
         name = display_name(folder)
@@ -132,7 +136,7 @@ class PictureRow:
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self.info = pictures.info
-        self.problems: tuple[str, ...] = ()
+        self.problems = pictures.problems
 
     def close(self) -> None:
         """Close files."""

@@ -49,6 +49,7 @@ class Pictures(Protocol):
 
     info: MediaInfo
     count: int
+    problems: tuple[str, ...]
 
     def read(self, number: int) -> Frame:
         """One picture; cheap when numbers increase. Raises MediaError for a damaged one."""
@@ -67,12 +68,17 @@ class PictureFile:
         self._file = file
         self._limits = limits
         self._picture = _open(file, name, limits)
-        self.count = _frame_count(self._picture, name)
+        self.problems: tuple[str, ...] = ()
+        try:
+            self.count = _frame_count(self._picture, name)
+        except MediaFormatError:
+            self.count = _count_by_reading(self._picture)
+            self.problems = (f"the file is cut off or damaged after frame {self.count}",)
+            self._picture = _open(file, name, limits)
         width, height = self._picture.size
         if _orientation(self._picture) >= 5:
             width, height = height, width
-        kind = "image" if self.count == 1 else "video"
-        self.info = MediaInfo(name, "image" if kind == "image" else "video", width, height, None)
+        self.info = MediaInfo(name, "image" if self.count == 1 else "video", width, height, None)
         self._next = 0
         self._elapsed_ms = 0.0
 
@@ -155,6 +161,16 @@ def _frame_count(picture: ImageFile.ImageFile, name: str) -> int:
         return max(1, int(getattr(picture, "n_frames", 1)))
 
 
+def _count_by_reading(picture: ImageFile.ImageFile) -> int:
+    """Frames of a damaged animation up to the first that cannot be reached, at least 1."""
+    count = 1
+    with suppress(MediaFormatError), _guarded(""):
+        while True:
+            picture.seek(count)
+            count += 1
+    return count
+
+
 def _available_formats() -> Iterator[str]:
     for name in FORMATS:
         if name not in Pillow.OPEN:
@@ -201,5 +217,7 @@ def _guarded(name: str) -> Iterator[None]:
             yield
         except (DfedgeError, MemoryError):
             raise
+        except Pillow.DecompressionBombError as error:
+            raise MediaLimitError(name, "is a picture over the limit of pixels") from error
         except Exception as error:
             raise MediaFormatError(name, "is a damaged or cut off picture") from error

@@ -81,8 +81,7 @@ class VideoFile:
         elif sampling == "scene":
             shown = self._produce_picks(feed, pick_scenes(*self._find_scenes(feed), frames))
         else:
-            picks = [Pick(seconds, 0) for seconds in even_times(frames, self.duration)]
-            shown = self._produce_picks(feed, picks)
+            shown = self._produce_picks(feed, self._even_picks(frames))
         if shown == 0:
             raise MediaFormatError(self.info.name, "is damaged: no frame of it could be decoded")
 
@@ -129,8 +128,18 @@ class VideoFile:
                 )
                 return
         stated = (self._source.container.duration or 0) / 1e6
-        if stated > 1.0 and self.duration < 0.9 * stated - 1.0:
+        # Some formats count from the first frame, some (Matroska) from zero.
+        there = max(self.duration, index.end * index.tick_seconds)
+        if stated > 1.0 and there < 0.9 * stated - 1.0:
             yield f"the file ends early: {self.duration:.1f} of {stated:.1f} seconds are there"
+
+    def _even_picks(self, frames: int) -> list[Pick]:
+        """Evenly spread moments, or all frames where there are no more than wanted."""
+        index = self._index
+        if isinstance(index, FullIndex) and len(index.pts) <= frames:
+            ticks = (index.pts - index.start).tolist()
+            return [Pick(tick * index.tick_seconds, 0) for tick in ticks]
+        return [Pick(seconds, 0) for seconds in even_times(frames, self.duration)]
 
     def _produce_picks(self, feed: Feed, picks: list[Pick]) -> int:
         """Frames shown at the picked moments; in a damaged part the next good one."""
