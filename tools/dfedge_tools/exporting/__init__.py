@@ -1,0 +1,1 @@
+"""From a trained model to a bundle: graphs, their checks, and the card."""

@@ -1,0 +1,175 @@
+"""A torch model as an ONNX graph that gives the same numbers."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxsim
+import torch
+
+from dfedge.bundles.opset import import_onnxruntime
+from dfedge.errors import FidelityError
+from dfedge_models import FrameDetector
+
+OPSET = 20
+IR_VERSION = 10
+"""What torch's exporter writes for opset 20; onnxruntime 1.18 and later read it."""
+INPUT_NAME = "input"
+OUTPUT_NAME = "logit"
+TOLERANCE = 1e-4
+"""Largest difference of a logit from torch's."""
+BATCH_SIZES = (1, 2, 5)
+CHECK_SEED = 20261121
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export was checked to be.
+
+    Attributes:
+        nodes: of the graph that was written.
+        max_difference: largest difference of a logit from torch's, over all batches.
+        batch_sizes: those it was checked with.
+    """
+
+    nodes: int
+    max_difference: float
+    batch_sizes: tuple[int, ...]
+
+
+def export_onnx(
+    model: FrameDetector,
+    path: Path,
+    *,
+    opset: int = OPSET,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    tolerance: float = TOLERANCE,
+) -> ExportReport:
+    """Write a model as ONNX: ``input`` (batch, 3, S, S) in, ``logit`` (batch, 1) out.
+
+    The batch is free. Nothing but the graph is in the file: no trace, no path, no time, so equal
+    weights give equal bytes with the same libraries.
+
+    Args:
+        model: is put into eval mode.
+        opset: 18 to 23.
+        batch_sizes: batches of seeded noise to compare with torch.
+        tolerance: largest difference of a logit that passes.
+
+    Raises:
+        FidelityError: the graph gives other numbers than torch; nothing is written.
+    """
+    proto = simplify(trace(model, opset=opset))
+    difference = compare(model, proto.SerializeToString(), batch_sizes=batch_sizes)
+    if not difference <= tolerance:  # also when it is not a number
+        raise FidelityError(
+            f"{path}: the ONNX graph differs from torch by {difference:.2g} in a logit, over the "
+            f"tolerance of {tolerance:.2g}; it was not written. Look for weights that are not "
+            "finite, or for an operator that the exporter translates wrongly"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(serialize(proto))
+    return ExportReport(len(proto.graph.node), difference, tuple(batch_sizes))
+
+
+def trace(model: FrameDetector, *, opset: int) -> onnx.ModelProto:
+    """The model's graph as torch's exporter gives it, with a free batch."""
+    model.eval()
+    example = torch.zeros(2, 3, model.img_size, model.img_size)
+    onnxscript_log = logging.getLogger("onnxscript")
+    level = onnxscript_log.level
+    onnxscript_log.setLevel(logging.ERROR)  # it tells of each rewrite it does not do
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own deprecations, nothing of the model
+            program = torch.onnx.export(
+                model,
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+            )
+    finally:
+        onnxscript_log.setLevel(level)
+    assert program is not None
+    return program.model_proto
+
+
+def simplify(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with constants folded and nodes merged.
+
+    Raises:
+        FidelityError: the simplified graph gives other numbers.
+    """
+    simplified, same = onnxsim.simplify(proto)
+    if not same:
+        raise FidelityError(
+            "onnxsim changed what the graph computes; export with another version of onnxsim"
+        )
+    return strip(simplified)
+
+
+def strip(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what torch notes on each node: source lines and paths of the exporting machine."""
+    del proto.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    proto.doc_string = proto.graph.doc_string = ""
+    proto.producer_name, proto.producer_version = "dfedge", ""
+    proto.ir_version = IR_VERSION
+    del proto.graph.value_info[:]
+    for part in (proto.graph.node, proto.graph.initializer, proto.graph.input, proto.graph.output):
+        for item in part:
+            item.doc_string = ""
+            del item.metadata_props[:]
+    return proto
+
+
+def serialize(proto: onnx.ModelProto) -> bytes:
+    """The file's bytes; equal models give equal bytes."""
+    onnx.checker.check_model(proto, full_check=True)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+def compare(model: FrameDetector, graph: bytes, *, batch_sizes: Sequence[int]) -> float:
+    """Largest difference between a graph's logits and torch's, over batches of seeded noise."""
+    session = open_session(graph)
+    generator = np.random.default_rng(CHECK_SEED)
+    side = model.img_size
+    worst = 0.0
+    for size in batch_sizes:
+        images = generator.standard_normal((size, 3, side, side), dtype=np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(images)).numpy()
+        logits = run(session, images)
+        if expected.shape != logits.shape:
+            return float("nan")
+        worst = max(worst, float(np.abs(expected - logits).max()))
+    return worst
+
+
+def open_session(graph: bytes) -> Any:
+    """A session of one thread on the CPU."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def run(session: Any, images: Floats) -> Floats:
+    """Logits (N, 1) of inputs (N, 3, S, S)."""
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: images})[0], np.float32)
