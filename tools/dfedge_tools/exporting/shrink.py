@@ -1,10 +1,10 @@
 """A smaller graph that computes the same: weights stored short, arithmetic unchanged in float32.
 
 Weights of linear layers are stored as int8 with a float32 scale for each output channel (symmetric,
-nearest), all other large constants, convolutions above all, as float16. Two kinds of nodes bring
-them back, ``Cast`` and ``Mul`` of constants, which runtimes compute once when they load the model.
-So activations are never quantized, a crop's logit does not hang on the others in its batch, and no
-provider needs integer operators.
+nearest); all other large constants, convolutions above all, and the head as float16. Two kinds of
+nodes bring them back, ``Cast`` and ``Mul`` of constants, which runtimes compute once when they load
+the model. So activations are never quantized, a crop's logit does not hang on the others in its
+batch, and no provider needs integer operators.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from onnx import TensorProto, helper, numpy_helper
 from dfedge_tools.exporting.graph import serialize
 
 RECIPE = (
-    "linear weights int8 per output channel, other large constants float16; computes in float32"
+    "linear weights int8 per output channel, head and other large constants float16, float32 sums"
 )
 SMALLEST = 256
 """Elements; shorter constants (biases, norms) stay float32, they are a percent of the file."""
+HEAD = "head."
+"""In the names of the last layers, which stay float16: nothing after them evens out an error."""
 INT8_MAX = 127
 HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -56,7 +58,9 @@ def shrink(graph: bytes) -> bytes:
 
 def _linear_weights(graph: onnx.GraphProto) -> dict[str, int]:
     """Constants that are the weight of linear layers only, and their axis of output channels."""
-    matrices = {entry.name for entry in graph.initializer if len(entry.dims) == 2}
+    matrices = {
+        entry.name for entry in graph.initializer if len(entry.dims) == 2 and HEAD not in entry.name
+    }
     axes: dict[str, int] = {}
     others: set[str] = set()
     for node in graph.node:
