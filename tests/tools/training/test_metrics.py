@@ -54,9 +54,17 @@ def test_table_by_method_and_compression() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    """Stated 0.95 and seen 0.5 over half of the data, stated 0.05 and seen 0: 0.25."""
-    error = expected_calibration_error([1, 0, 0, 0], [0.95, 0.95, 0.05, 0.05], bins=10)
-    assert pytest.approx(0.5 * 0.45 + 0.5 * 0.05) == error
+    """One fake and one genuine clip at 0.9 in place of 0.5, one of each at 0.1: 0.4."""
+    error = expected_calibration_error([1, 0, 1, 0], [0.9, 0.9, 0.1, 0.1], bins=10)
+    assert pytest.approx(0.4) == error
+
+
+def test_calibration_error_ignores_the_mix() -> None:
+    """Repeating every fake three times does not change the error."""
+    labels, stated = [1, 1, 0, 0], [0.95, 0.4, 0.3, 0.05]
+    once = expected_calibration_error(labels, stated)
+    more = expected_calibration_error(labels + [1] * 4, stated + [0.95, 0.95, 0.4, 0.4])
+    assert pytest.approx(once) == more
 
 
 def test_bootstrap_holds_the_estimate() -> None:

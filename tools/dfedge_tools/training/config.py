@@ -76,7 +76,7 @@ class Recipe:
         model: The backbone alone with a small head, or the whole detector.
         side: Input side in pixels.
         blend_side: Side at which blends are made and compressed; never below `side`.
-        steps: Optimizer steps.
+        steps: Optimizer steps of the stage.
         curriculum_steps: Steps over which difficulty climbs from 0 to 1.
         seed: Of everything random.
         frozen_backbone_blocks: The stem and this many blocks of the backbone get no gradient.
@@ -88,6 +88,9 @@ class Recipe:
     side: int = 160
     blend_side: int = 224
     steps: int = 4000
+    schedule_steps: int = 0
+    """Length of the cosine; 0: that of the stage. A stage that another one follows may stop before
+    its rate is down."""
     curriculum_steps: int = 1500
     start_difficulty: float = 0.0
     seed: int = 20261121

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -81,7 +82,9 @@ class Trainer:
         _freeze(backbone, recipe.frozen_backbone_blocks)
         self.ema = deepcopy(net).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(net, backbone, recipe.optim), lr=recipe.optim.learning_rate
+            parameter_groups(net, backbone, recipe.optim),
+            lr=recipe.optim.learning_rate,
+            fused=True,
         )
         self.progress = _Progress()
         self._stop = False
@@ -129,7 +132,7 @@ class Trainer:
     def _step(self, net: Callable[..., Any], batch: Batch) -> dict[str, float]:
         optim, step = self.recipe.optim, self.progress.step
         torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 64 + self.team.rank)
-        rate = learning_rate(optim, step, self.recipe.steps)
+        rate = learning_rate(optim, step, self.recipe.schedule_steps or self.recipe.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate_scale"]
         self.net.train()
@@ -150,13 +153,10 @@ class Trainer:
     def _average(self) -> None:
         step = self.progress.step
         decay = min(self.recipe.optim.ema_decay, (1 + step) / (10 + step))
-        for mean, now in zip(
-            self.ema.state_dict().values(), self.net.state_dict().values(), strict=True
-        ):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
+        pairs = zip(self.ema.state_dict().values(), self.net.state_dict().values(), strict=True)
+        floating = [(mean, now) for mean, now in pairs if mean.is_floating_point()]
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average([mean for mean, _ in floating], [now for _, now in floating], step)
 
     def _validate(self, validation: ValidationSet, losses: dict[str, float]) -> None:
         scored = validation.score(self.ema)

@@ -101,16 +101,21 @@ def bootstrap_interval(
 def expected_calibration_error(
     labels: Sequence[int], probabilities: Sequence[float], *, bins: int = 10
 ) -> float:
-    """Mean distance between stated and observed share of fakes, over equal-width bins."""
+    """Mean distance between stated and observed share of fakes, over equal-width bins.
+
+    Both classes weigh the same: calibration is to equal odds (see `dfedge_tools.calibrate`), and
+    the mix of a data set should not count as an error.
+    """
     truth = np.asarray(labels, np.float64)
     stated = np.asarray(probabilities, np.float64)
+    weight = np.where(truth > 0.5, 0.5 / max(1.0, truth.sum()), 0.5 / max(1.0, (1 - truth).sum()))
+    weight /= weight.sum()
     which = np.minimum((stated * bins).astype(np.int64), bins - 1)
     error = 0.0
     for number in range(bins):
-        inside = which == number
-        if inside.any():
-            error += inside.mean() * abs(stated[inside].mean() - truth[inside].mean())
-    return float(error)
+        inside = weight * (which == number)
+        error += abs(float((inside * (stated - truth)).sum()))
+    return error
 
 
 def _auc_of(scored: Sequence[Scored]) -> float:

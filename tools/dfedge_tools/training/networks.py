@@ -75,10 +75,16 @@ class BackboneTrainer(nn.Module):
 class DetectorTrainer(nn.Module):
     """A whole detector with a mask head on its backbone's maps; trained second."""
 
-    def __init__(self, *, drop_rate: float = 0.2, drop_path_rate: float = 0.0) -> None:
+    def __init__(
+        self, *, side: int = 224, drop_rate: float = 0.2, drop_path_rate: float = 0.0
+    ) -> None:
         super().__init__()
         detector = timm.create_model(
-            DETECTOR, pretrained=False, drop_rate=drop_rate, drop_path_rate=drop_path_rate
+            DETECTOR,
+            pretrained=False,
+            img_size=side,
+            drop_rate=drop_rate,
+            drop_path_rate=drop_path_rate,
         )
         self.detector = cast(FrameDetector, detector)
         self.mask_head = MaskHead(self.detector.map_channels)
