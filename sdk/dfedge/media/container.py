@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import BinaryIO
 
 import av
 import av.container
 import av.error
 import av.video
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from dfedge.errors import MediaAccessError, MediaFormatError, MediaLimitError
 from dfedge.media.files import describe_content, read_head
@@ -20,6 +24,8 @@ DEMUXERS = (
 which make FFmpeg open further files or addresses, are not among them."""
 
 BUFFER_BYTES = 128 * 1024
+DECODE_THREADS = min(4, os.cpu_count() or 1)
+"""Each holds one more decoded frame; the models want the other cores."""
 MAX_STREAMS = 100
 
 
@@ -28,6 +34,7 @@ class VideoContainer:
 
     Attributes:
         container, stream: PyAV's; new ones after ``reopen``.
+        first_packet: the first packet that was read, for :meth:`prime`.
     """
 
     def __init__(self, file: BinaryIO, name: str, limits: MediaLimits) -> None:
@@ -35,6 +42,7 @@ class VideoContainer:
         self._file = file
         self._limits = limits
         self.single_threaded = False
+        self.first_packet: Packet[VideoStream] | None = None
         self._open()
 
     def reopen(self, *, single_threaded: bool | None = None) -> None:
@@ -43,6 +51,19 @@ class VideoContainer:
         if single_threaded is not None:
             self.single_threaded = single_threaded
         self._open()
+
+    def prime(self, start: Packet[VideoStream]) -> None:
+        """Show a fresh decoder the first packet of the file, before it starts at another.
+
+        Some streams say there, and only there, what the rest needs: x264 names its version, and
+        FFmpeg decodes 4:4:4 of old versions to green garbage without it.
+        """
+        context = self.stream.codec_context
+        first = self.first_packet
+        if not context.is_open and first is not None and first.pts != start.pts:
+            with suppress(av.error.FFmpegError, ValueError):
+                context.decode(first)
+        context.flush_buffers()
 
     def close(self) -> None:
         """Give FFmpeg's memory back."""
@@ -63,10 +84,6 @@ class VideoContainer:
         width, height = self.stream.codec_context.width, self.stream.codec_context.height
         if width and height and (problem := self._limits.size_problem(width, height)):
             raise MediaLimitError(self.name, problem)
-
-
-DECODE_THREADS = 2
-"""More threads help little at these sizes and each holds a frame more in memory."""
 
 
 class _Unclosable:

@@ -33,6 +33,8 @@ class FrameConverter:
         self._limits = limits
         self._aspect = pixel_aspect if 0.2 <= pixel_aspect <= 5.0 else 1.0
         self._reformatter = VideoReformatter()
+        self._matrix: npt.NDArray[np.int32] | None = None
+        self._matrix_known = False
 
     def to_rgb(self, frame: VideoFrame) -> Image:
         """RGB (height, width, 3), turned upright; raises MediaLimitError for too large a frame."""
@@ -44,7 +46,9 @@ class FrameConverter:
             image = np.asarray(
                 cv2.resize(image, (width, frame.height), interpolation=cv2.INTER_LINEAR), np.uint8
             )
-        return turn_upright(image, _display_matrix(frame))
+        if not self._matrix_known:
+            self._matrix, self._matrix_known = _display_matrix(frame), True
+        return turn_upright(image, self._matrix)
 
     def thumbnail(self, frame: VideoFrame, width: int = 128) -> Image:
         """A small RGB picture, neither turned nor stretched, for comparing scenes."""
@@ -83,8 +87,11 @@ def turn_upright(image: Image, matrix: npt.NDArray[np.int32] | None) -> Image:
 
 
 def _display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
-    if frame.rotation == 0 and len(frame.side_data) == 0:
-        return None
+    """The matrix of a stream, which is the same for all frames.
+
+    Asked of one frame only: PyAV ties a frame whose side data were looked at into a cycle, and it
+    keeps its pixels until the garbage collector comes by.
+    """
     entries: Any = frame.side_data  # typed as a mapping by PyAV, but iterates over its values
     for entry in entries:
         if entry.type.name == "DISPLAYMATRIX":

@@ -92,9 +92,9 @@ class Decoder:
     def _from_key(self, key: int) -> Iterator[VideoPacket]:
         """Packets from the keyframe at time ``key`` on, with a fresh decoder."""
         first = self._go_to(key)
-        self._source.stream.codec_context.flush_buffers()
         if first is None:
             return
+        self._source.prime(first)
         yield first
         yield from self._read()
 
