@@ -104,7 +104,8 @@ def video_packets(source: VideoContainer, beat: Beat) -> Iterator[VideoPacket]:
             if source.first_packet is None:
                 source.first_packet = packet
             yield packet
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):
+        # PyAV raises IndexError at the end when a damaged file has let new streams appear.
         return
 
 

@@ -58,6 +58,7 @@ class VideoFile:
         self.duration = (self._index.end - self._index.start) * self._index.tick_seconds
         self.info = MediaInfo(name, "video", context.width, context.height, self.duration)
         self.problems = tuple(self._missing_end())
+        self._newest: int | None = None
 
     def close(self) -> None:
         """Free the decoder and close the file."""
@@ -158,8 +159,7 @@ class VideoFile:
         ordered = sorted(targets.values(), key=lambda wanted: wanted.pts)
         for key, run in itertools.groupby(ordered, key=lambda wanted: wanted.key):
             for picture, wanted in decoder.decode_run(key, list(run)):
-                feed.put(self._frame(picture, scenes[wanted.pts]))
-                shown += 1
+                shown += self._put(feed, picture, scenes[wanted.pts])
         self._report_lost(feed, len(targets) - shown, decoder.damaged)
         return shown
 
@@ -178,8 +178,7 @@ class VideoFile:
             burst = -(-(frames - shown) // (len(keys) - place))
             stop = keys[place + 1] if place + 1 < len(keys) else index.end
             for picture in decoder.decode_burst(max(key, index.start), key, stop, burst):
-                feed.put(self._frame(picture, 0))
-                shown += 1
+                shown += self._put(feed, picture, 0)
         self._report_lost(feed, 0, decoder.damaged)
         return shown
 
@@ -228,11 +227,16 @@ class VideoFile:
             cutter.starts.append(0.0)
         return [0.0, *cutter.starts[1:]], self.duration
 
-    def _frame(self, picture: VideoFrame, scene: int) -> Frame:
+    def _put(self, feed: Feed, picture: VideoFrame, scene: int) -> int:
+        """Hand a picture over; returns how many: 0 when a damaged file goes back in time."""
         index = self._index
         pts = picture.pts if picture.pts is not None else index.start
+        if self._newest is not None and pts <= self._newest:
+            return 0
+        self._newest = pts
         seconds = (pts - index.start) * index.tick_seconds
-        return Frame(self._converter.to_rgb(picture), index.number(pts), seconds, scene)
+        feed.put(Frame(self._converter.to_rgb(picture), index.number(pts), seconds, scene))
+        return 1
 
     def _report_lost(self, feed: Feed, lost: int, damaged: int) -> None:
         if lost > 0:
