@@ -31,11 +31,15 @@ class Limits:
     """What the two thresholds promise on the data they are set on.
 
     Attributes:
-        false_alarms: Largest share of genuine clips, and of held-back stills, called FAKE.
+        false_alarms: Largest share of genuine clips called FAKE.
+        still_false_alarms: Largest share of genuine stills, all sources together, called FAKE.
+        source_false_alarms: Largest share of the stills of any one source called FAKE.
         misses: Largest share of fake clips called REAL.
     """
 
     false_alarms: float = 0.05
+    still_false_alarms: float = 0.02
+    source_false_alarms: float = 0.04
     misses: float = 0.10
 
 
@@ -105,11 +109,10 @@ def decide(frames: Sequence[Scored], limits: Limits, *, fitted_on: str) -> Decis
     labels = np.array([float(v.label) for v in clips])
     slope, bias = fit_platt(logits, labels)
     stated = _sigmoid(slope * logits + bias)
-    still_stated = _sigmoid(slope * np.array([v.logit for v in stills]) + bias)
-    fake_at = max(
-        fake_threshold(stated[labels < 0.5], limits.false_alarms),
-        fake_threshold(still_stated, limits.false_alarms) if len(stills) else 0.0,
-    )
+    fake_at = fake_threshold(stated[labels < 0.5], limits.false_alarms)
+    for sources, allowed in _still_groups(stills, limits):
+        of_group = np.array([v.logit for v in stills if v.source in sources])
+        fake_at = max(fake_at, fake_threshold(_sigmoid(slope * of_group + bias), allowed))
     real_at = min(real_threshold(stated[labels > 0.5], limits.misses), fake_at - 1e-4)
     reals, fakes = int((labels < 0.5).sum()), int((labels > 0.5).sum())
     return DecisionNumbers(
@@ -118,8 +121,9 @@ def decide(frames: Sequence[Scored], limits: Limits, *, fitted_on: str) -> Decis
         fitted_on=fitted_on,
         fake=Threshold(
             fake_at,
-            f"at most {limits.false_alarms:.0%} of {reals} genuine val clips and of "
-            f"{len(stills)} held-back stills score at or above",
+            f"at most {limits.false_alarms:.0%} of {reals} genuine val clips"
+            + _still_promise(stills, limits)
+            + " score at or above",
         ),
         real=Threshold(
             real_at, f"at most {limits.misses:.0%} of {fakes} fake val clips score at or below"
@@ -183,11 +187,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--scores", type=Path, required=True, help="CSV of scores")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--false-alarms", type=float, default=Limits().false_alarms)
-    parser.add_argument("--misses", type=float, default=Limits().misses)
-    parser.add_argument("--fitted-on", default="FaceForensics++ val clips, 10 frames each")
+    for name, told in (
+        ("false_alarms", "largest share of genuine clips called FAKE"),
+        ("still_false_alarms", "largest share of genuine stills called FAKE"),
+        ("source_false_alarms", "largest share of the stills of any one source called FAKE"),
+        ("misses", "largest share of fake clips called REAL"),
+    ):
+        default = getattr(Limits(), name)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=float, default=default, help=f"{told} ({default})")
+    parser.add_argument(
+        "--fitted-on",
+        default="FaceForensics++ val clips, 10 frames each",
+        help="what the card says of the data (%(default)s)",
+    )
     options = parser.parse_args(argv)
-    limits = Limits(options.false_alarms, options.misses)
+    limits = Limits(
+        options.false_alarms,
+        options.still_false_alarms,
+        options.source_false_alarms,
+        options.misses,
+    )
     numbers = decide(read_scores(options.scores), limits, fitted_on=options.fitted_on)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(numbers), indent=2) + b"\n")
@@ -198,6 +218,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = "  ".join(f"{label} {share:6.1%}" for label, share in shares.items())
         print(f"{group:24}{numbers.counts[group]:5}  {told}")
     return 0
+
+
+def _still_groups(stills: Sequence[Scored], limits: Limits) -> list[tuple[frozenset[str], float]]:
+    """Sources that share a limit, and the limit: all together, then each alone."""
+    sources = sorted({still.source for still in stills})
+    if not sources:
+        return []
+    together = (frozenset(sources), limits.still_false_alarms)
+    return [together, *((frozenset([s]), limits.source_false_alarms) for s in sources)]
+
+
+def _still_promise(stills: Sequence[Scored], limits: Limits) -> str:
+    if not stills:
+        return ""
+    return (
+        f", {limits.still_false_alarms:.0%} of {len(stills)} genuine held-back stills and "
+        f"{limits.source_false_alarms:.0%} of those of any source"
+    )
 
 
 def _shares(

@@ -81,6 +81,16 @@ def test_weak_scores_are_unsure() -> None:
         assert numbers.shares[group]["UNCERTAIN"] > 0.75
 
 
+def test_every_source_of_stills_is_kept_from_false_alarms() -> None:
+    """A source whose genuine stills score high raises the threshold for all."""
+    frames = _frames(8.0)
+    odd = [Scored(f"o{n}", 0, "original", "", "scut", "held", 3.0 + n / 100) for n in range(40)]
+    plain = decide(frames, Limits(), fitted_on="test")
+    guarded = decide([*frames, *odd], Limits(), fitted_on="test")
+    assert guarded.fake.threshold > plain.fake.threshold
+    assert guarded.shares["still scut"]["FAKE"] <= 0.04
+
+
 def test_good_scores_decide() -> None:
     """Scores far apart leave hardly anything unsure, and few alarms are false."""
     numbers = decide(_frames(8.0), Limits(), fitted_on="test")

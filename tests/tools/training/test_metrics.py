@@ -63,7 +63,7 @@ def test_calibration_error_ignores_the_mix() -> None:
     """Repeating every fake three times does not change the error."""
     labels, stated = [1, 1, 0, 0], [0.95, 0.4, 0.3, 0.05]
     once = expected_calibration_error(labels, stated)
-    more = expected_calibration_error(labels + [1] * 4, stated + [0.95, 0.95, 0.4, 0.4])
+    more = expected_calibration_error([*labels, 1, 1, 1, 1], [*stated, 0.95, 0.95, 0.4, 0.4])
     assert pytest.approx(once) == more
 
 

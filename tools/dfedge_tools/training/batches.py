@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image as PillowImage
 from torch.utils.data import Dataset
 
 from dfedge.types import Image
@@ -81,9 +82,9 @@ class BatchMaker(Dataset[Batch]):
         return to_batch(self._draw(rng, difficulty), self.recipe.side, rng)
 
     def _difficulty(self, step: int) -> float:
-        start = self.recipe.start_difficulty
+        start, end = self.recipe.start_difficulty, self.recipe.end_difficulty
         climbed = min(1.0, step / max(1, self.recipe.curriculum_steps))
-        return start + (1 - start) * climbed
+        return start + (end - start) * climbed
 
     def _draw(self, rng: np.random.Generator, difficulty: float) -> list[Example]:
         mix = self.recipe.mix
@@ -245,13 +246,18 @@ def warp_crop(image: Image, matrix: npt.NDArray[np.float32], side: int) -> Image
 
 
 def to_batch(examples: Sequence[Example], side: int, rng: np.random.Generator) -> Batch:
-    """Resize to the input side, in a random order, as tensors."""
+    """Resize to the input side, in a random order, as tensors.
+
+    One filter serves a whole batch, so that it never tells a fake from its genuine twin.
+    """
     order = rng.permutation(len(examples))
+    like_runtime = bool(rng.random() < 0.5)
     cells = side // MASK_STRIDE
     images, masks = [], []
     for number in order:
         example = examples[int(number)]
-        images.append(shrink(example.image, side).transpose(2, 0, 1))
+        small = shrink(example.image, side, like_runtime=like_runtime)
+        images.append(small.transpose(2, 0, 1))
         mask = example.mask if example.mask is not None else np.zeros((cells, cells), np.float32)
         masks.append(cv2.resize(mask, (cells, cells), interpolation=cv2.INTER_AREA)[None])
     known = [float(examples[int(n)].mask is not None) for n in order]
@@ -263,10 +269,13 @@ def to_batch(examples: Sequence[Example], side: int, rng: np.random.Generator) -
     )
 
 
-def shrink(image: Image, side: int) -> Image:
-    """Area-averaged down to a square of `side` pixels."""
+def shrink(image: Image, side: int, *, like_runtime: bool) -> Image:
+    """Down to a square of `side` pixels, area-averaged or antialiased bilinear as at runtime."""
     if image.shape[0] == side:
         return image
+    if like_runtime:
+        picture = PillowImage.fromarray(image)
+        return np.asarray(picture.resize((side, side), PillowImage.Resampling.BILINEAR), np.uint8)
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 

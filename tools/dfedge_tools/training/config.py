@@ -77,7 +77,7 @@ class Recipe:
         side: Input side in pixels.
         blend_side: Side at which blends are made and compressed; never below `side`.
         steps: Optimizer steps of the stage.
-        curriculum_steps: Steps over which difficulty climbs from 0 to 1.
+        curriculum_steps: Steps over which difficulty climbs from its start to its end.
         seed: Of everything random.
         frozen_backbone_blocks: The stem and this many blocks of the backbone get no gradient.
         compile_model: torch.compile: about a quarter faster here after a minute of compiling.
@@ -93,6 +93,8 @@ class Recipe:
     its rate is down."""
     curriculum_steps: int = 1500
     start_difficulty: float = 0.0
+    end_difficulty: float = 1.0
+    """Each picture draws its own difficulty, between a fifth of the current one and all of it."""
     seed: int = 20261121
     frozen_backbone_blocks: int = 0
     compile_model: bool = True

@@ -142,7 +142,7 @@ def _run(options: argparse.Namespace) -> int:
         if done < recipe.steps:
             print(f"stopped at step {done} of {recipe.steps}; the same command goes on")
             return 1
-        before = plan.folder / "best.pt"
+        before = plan.folder / "last.pt"
     table = finish(plan, out, options.recipe)
     for group, value in table.items():
         print(f"{group:16}{value:8.3f}")

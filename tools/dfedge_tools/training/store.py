@@ -81,6 +81,7 @@ class CropStore:
     """Read-only view of a packed folder; safe to open in many processes."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         index = msgspec.json.decode((folder / INDEX).read_bytes(), type=_Index)
         self.rows: list[Row] = index.rows
         self.skipped: list[str] = index.skipped
