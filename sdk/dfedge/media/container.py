@@ -23,6 +23,10 @@ DEMUXERS = (
 """FFmpeg formats a file may have. Playlists and scripts (hls, dash, concat, sdp, image patterns),
 which make FFmpeg open further files or addresses, are not among them."""
 
+FFMPEG_ERRORS = (av.error.FFmpegError, OSError, ValueError, IndexError)
+"""What PyAV raises on damaged files: FFmpeg's errors, those of our file object (a seek before its
+start), and an IndexError when new streams appear at the end."""
+
 BUFFER_BYTES = 128 * 1024
 DECODE_THREADS = min(4, os.cpu_count() or 1)
 """Each holds one more decoded frame; the models want the other cores."""
@@ -61,7 +65,7 @@ class VideoContainer:
         context = self.stream.codec_context
         first = self.first_packet
         if not context.is_open and first is not None and first.pts != start.pts:
-            with suppress(av.error.FFmpegError, ValueError):
+            with suppress(*FFMPEG_ERRORS):
                 context.decode(first)
         context.flush_buffers()
 
@@ -114,7 +118,7 @@ def _open_caged(file: BinaryIO, name: str, limits: MediaLimits) -> av.container.
             metadata_errors="replace",
             buffer_size=BUFFER_BYTES,
         )
-    except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+    except FFMPEG_ERRORS as error:
         raise MediaFormatError(
             name, "is not a picture or video that can be read, or it is damaged at its start"
         ) from error

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from dfedge.errors import MediaLimitError
+from dfedge.errors import MediaFormatError, MediaLimitError
+from dfedge.media.container import FFMPEG_ERRORS
 from dfedge.media.info import MediaLimits
 from dfedge.types import Image
 
@@ -37,11 +38,19 @@ class FrameConverter:
         self._matrix_known = False
 
     def to_rgb(self, frame: VideoFrame) -> Image:
-        """RGB (height, width, 3), turned upright; raises MediaLimitError for too large a frame."""
+        """RGB (height, width, 3), turned upright.
+
+        Raises MediaLimitError for too large a frame, MediaFormatError for an unknown layout.
+        """
         width = round(frame.width * self._aspect) or 1
         if problem := self._limits.size_problem(width, frame.height):
             raise MediaLimitError(self._name, problem)
-        image = self._colours(frame)
+        try:
+            image = self._colours(frame)
+        except (*FFMPEG_ERRORS, cv2.error) as error:
+            raise MediaFormatError(
+                self._name, f"has colours ({frame.format.name}) that cannot be converted to RGB"
+            ) from error
         if width != image.shape[1]:
             image = np.asarray(
                 cv2.resize(image, (width, frame.height), interpolation=cv2.INTER_LINEAR), np.uint8

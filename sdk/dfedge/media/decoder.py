@@ -6,10 +6,9 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-import av.error
 from av.video.frame import VideoFrame
 
-from dfedge.media.container import VideoContainer
+from dfedge.media.container import FFMPEG_ERRORS, VideoContainer
 from dfedge.media.packets import Beat, VideoPacket, Wanted, video_packets
 
 SKIP_SECONDS = 5.0
@@ -131,7 +130,7 @@ class Decoder:
     def _seek(self, tick: int) -> None:
         try:
             self._source.container.seek(tick, stream=self._source.stream)
-        except av.error.FFmpegError:
+        except FFMPEG_ERRORS:
             self._source.reopen()
         self._packets = None
 
@@ -141,7 +140,7 @@ class Decoder:
         context.skip_frame = skip  # type: ignore[assignment]
         try:
             pictures = context.decode(packet)
-        except (av.error.FFmpegError, ValueError):
+        except FFMPEG_ERRORS:
             self.damaged += 1
             return []
         return [picture for picture in pictures if not picture.is_corrupt]

@@ -7,6 +7,7 @@ programs) never see the file.
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ DEFAULT_DELAY_MS = 100
 
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels."""
+
+# Without any handler Python prints what Pillow logs about damaged files on the terminal.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {

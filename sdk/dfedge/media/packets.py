@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-import av.error
 import numpy as np
 import numpy.typing as npt
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dfedge.errors import MediaAccessError, MediaFormatError
-from dfedge.media.container import ENCRYPTED, VideoContainer
+from dfedge.media.container import ENCRYPTED, FFMPEG_ERRORS, VideoContainer
 
 SCAN_BYTES = 64 * 1024**2
 FALLBACK_RATE = 25.0
@@ -104,8 +103,7 @@ def video_packets(source: VideoContainer, beat: Beat) -> Iterator[VideoPacket]:
             if source.first_packet is None:
                 source.first_packet = packet
             yield packet
-    except (av.error.FFmpegError, IndexError):
-        # PyAV raises IndexError at the end when a damaged file has let new streams appear.
+    except FFMPEG_ERRORS:
         return
 
 
@@ -233,6 +231,6 @@ class SeekIndex:
         target = self._source.stream.start_time or 0 if tick is None else tick
         try:
             self._source.container.seek(target, stream=self._source.stream)
-        except av.error.FFmpegError:
+        except FFMPEG_ERRORS:
             self._source.reopen()
         return video_packets(self._source, self._beat)

@@ -310,6 +310,14 @@ def animated(name: str, delays: list[int], share: float = 1.0) -> Callable[[Any,
     return source
 
 
+def tiff_of_many_samples(make: Any, _: Any) -> Any:
+    """A TIFF whose tag 277 (samples per pixel) says 65,535 instead of 3."""
+    whole = make.image("whole.tiff").read_bytes()
+    samples = struct.pack("<HHIH", 277, 3, 1, 3)
+    assert whole.count(samples) == 1
+    return make.data("a.tiff", whole.replace(samples, samples[:-2] + b"\xff\xff"))
+
+
 def one_pixel(make: Any, _: Any) -> Any:
     """A video of one pixel."""
     return make.video(
@@ -459,6 +467,7 @@ ROWS: dict[str, Row] = {
     ),
     "tiff cut in the middle": Row(cut_image("a.tiff", 0.5), MediaFormatError),
     "bmp cut in the middle": Row(cut_image("a.bmp", 0.5), MediaFormatError),
+    "tiff of 65,535 samples a pixel": Row(tiff_of_many_samples, MediaFormatError),
     "tiff of floats": Row(
         saved("a.tiff", lambda: Pillow.fromarray(np.ones((9, 9), np.float32))),
         MediaFormatError,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -158,6 +161,26 @@ def test_several_pages_are_one_picture(make: Any) -> None:
     first, second = (Pillow.fromarray(make.picture(number)) for number in (5, 9))
     first.save(path, save_all=True, append_images=[second])
     assert make.read_number(read_one(path)) == 5
+
+
+def test_pillow_prints_nothing(make: Any) -> None:
+    """What Pillow logs about a damaged file stays off the terminal of a plain program."""
+    whole = make.image("whole.tiff").read_bytes()
+    samples = struct.pack("<HHIH", 277, 3, 1, 3)
+    path = make.data("odd.tiff", whole.replace(samples, samples[:-2] + b"\xff\xff"))
+    program = (
+        "import sys\nfrom dfedge.media import open_media\n"
+        "from dfedge.errors import MediaFormatError\n"
+        "try:\n    open_media(sys.argv[1])\nexcept MediaFormatError:\n    print('refused')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (result.stdout, result.stderr) == ("refused\n", "")
 
 
 def test_the_limit_of_size_is_the_callers(make: Any) -> None:
