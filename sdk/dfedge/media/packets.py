@@ -228,9 +228,12 @@ class SeekIndex:
         return end
 
     def _packets_from(self, tick: int | None) -> Iterator[VideoPacket]:
-        target = self._source.stream.start_time or 0 if tick is None else tick
+        """Packets after a seek; from the very first, which no seek may reach, for None."""
         try:
-            self._source.container.seek(target, stream=self._source.stream)
+            if tick is not None:
+                self._source.container.seek(tick, stream=self._source.stream)
         except FFMPEG_ERRORS:
+            tick = None
+        if tick is None:
             self._source.reopen()
         return video_packets(self._source, self._beat)
