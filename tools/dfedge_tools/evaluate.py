@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from dfedge.bundles.card import Decision, DetectorCard
+from dfedge.bundles.card import Decision, DetectorCard, Metric
 from dfedge.bundles.store import resolve_detector
 from dfedge.crops import Preprocessor, crop_box, cut
 from dfedge.errors import DfedgeError
@@ -143,6 +143,40 @@ def evaluate(
     )
 
 
+def card_metrics(result: Evaluation, *, clips: str, stills: str) -> tuple[Metric, ...]:
+    """The figures as a card states them.
+
+    Args:
+        clips, stills: what the data are called.
+    """
+    count = sum(number for group, number in result.counts.items() if group.startswith("clip "))
+    metrics = [
+        Metric(name="video_auc", value=value, data=clips, subset=name, count=None)
+        for name, value in result.video_auc.items()
+    ]
+    metrics[0] = msgspec.structs.replace(metrics[0], count=count)
+    for name, value in zip(("video_auc_low_95", "video_auc_high_95"), result.interval, strict=True):
+        metrics.append(Metric(name=name, value=value, data=clips, count=count))
+    error = result.calibration_error
+    metrics.append(Metric(name="calibration_error", value=error, data=clips, count=count))
+    for group, shares in result.shares.items():
+        kind, subset = group.split(" ", 1)
+        data = stills if kind == "still" else clips
+        for label, share in shares.items():
+            metrics.append(
+                Metric(
+                    name=f"called_{label.lower()}",
+                    value=share,
+                    data=data,
+                    subset=subset,
+                    count=result.counts[group],
+                )
+            )
+    return tuple(
+        msgspec.structs.replace(metric, value=round(metric.value, 4)) for metric in metrics
+    )
+
+
 def render(result: Evaluation) -> str:
     """The figures as text for a terminal."""
     low, high = result.interval
@@ -165,6 +199,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DfedgeError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if options.metrics is not None:
+        stills = f"{options.stills.name}, the tenth held back" if options.stills else ""
+        metrics = card_metrics(
+            result, clips=f"{options.frames.name} {options.split}", stills=stills
+        )
+        options.metrics.write_bytes(msgspec.json.format(msgspec.json.encode(metrics), indent=2))
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
@@ -219,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--split", choices=("train", "val"), default="val", help="which clips (default: val)")
     add("--stills", type=Path, help="genuine stills with manifest.csv: their held-back tenth")
     add("--scores", type=Path, help="also write a line a frame here, for dfedge_tools.calibrate")
+    add("--metrics", type=Path, help="also write the figures here, for dfedge_tools.export")
     add("--json", action="store_true", help="one JSON object instead of text")
     return parser
 

@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 import dfedge_models
-from dfedge.bundles.card import DetectorCard, Provenance, Quality
+from dfedge.bundles.card import DetectorCard, Metric, Provenance, Quality
 from dfedge.errors import DfedgeError, UsageError
 from dfedge_models import FrameDetector
 from dfedge_tools.exporting.bundle import (
@@ -115,6 +117,9 @@ def _run(options: argparse.Namespace) -> Exported:
         description = _plain_description(options.arch, options.checkpoint)
     else:
         description = read_json(options.description, Description, option="--description")
+    if options.metrics is not None:
+        metrics = read_json(options.metrics, tuple[Metric, ...], option="--metrics")
+        description = msgspec.structs.replace(description, metrics=metrics)
     decision = UNCALIBRATED
     if options.decision is not None:
         decision = read_json(options.decision, DecisionNumbers, option="--decision")
@@ -169,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="decision.json of dfedge_tools.calibrate; without it the model always says UNCERTAIN",
     )
+    add("--metrics", type=Path, help="figures of dfedge_tools.evaluate --metrics, for the card")
     add("--img-size", type=int, help="side of the input in pixels, if not the architecture's own")
     add(
         "--opset", type=int, choices=OPSETS, default=OPSET, help="ONNX opset (default: %(default)s)"

@@ -55,7 +55,7 @@ class Metric(_Part, frozen=True, kw_only=True):
     data: str
     """Data set and split."""
     subset: str = "all"
-    """For example ``method=Deepfakes`` or ``compression=c40``."""
+    """For example a method (``Deepfakes``), a compression (``c40``) or a source of stills."""
     count: Annotated[int, Meta(ge=0)] | None = None
     """Number of clips or pictures behind the figure."""
 
