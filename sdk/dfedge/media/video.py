@@ -75,6 +75,9 @@ class VideoFile:
 
     def produce(self, feed: Feed, sampling: Sampling, frames: int) -> None:
         """Decode a sampling into a feed."""
+        if sampling == "scene" and not isinstance(self._index, FullIndex):
+            self._source.reopen()
+            self._index = scan(self._source, feed.beat)
         if isinstance(self._index, FullIndex) and not self._index.timed:
             shown = self._produce_untimed(feed, sampling, frames)
         elif sampling == "fast":
@@ -210,9 +213,7 @@ class VideoFile:
     def _find_scenes(self, feed: Feed) -> tuple[list[float], float]:
         """Seconds at which scenes start, and the end of the last."""
         index = self._index
-        if not isinstance(index, FullIndex):
-            self._source.reopen()
-            index = self._index = scan(self._source, feed.beat)
+        assert isinstance(index, FullIndex)
         cutter, due = SceneCutter(), 0.0
         decoder = Decoder(self._source, feed.beat)
         keys_only = index.count > SCENE_LONG_FRAMES
