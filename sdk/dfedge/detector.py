@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeAlias, TypeVar
@@ -27,6 +27,9 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 FaceBackend: TypeAlias = Literal["blazeface", "mediapipe"]
 _Item = TypeVar("_Item")
 
+DEFAULT_FRAMES: Mapping[Sampling, int] = {"even": 20, "scene": 20, "fast": 8, "live": 20}
+"""Frames looked at when none are asked for; ``fast`` is quick because it looks at fewer."""
+
 
 class Detector:
     """Judges whether the faces of a picture or a video are real or fake.
@@ -39,7 +42,8 @@ class Detector:
         model: name of an installed bundle, or the path of a bundle folder or ``.zip``.
         device: where the classifier runs; ``auto`` takes the best that really loads.
         sampling: how frames are chosen from a video unless a call says otherwise.
-        frames: frames looked at in a video unless a call says otherwise, at least 1.
+        frames: frames looked at in a video unless a call says otherwise, at least 1; None for
+            :data:`DEFAULT_FRAMES` of the sampling.
         face_backend: who finds faces; ``mediapipe`` needs the extra of that name.
         threads: threads of each model; None lets the runtime choose.
         limits: bounds on what a source may be (bytes, pixels, seconds to fetch).
@@ -56,12 +60,13 @@ class Detector:
         *,
         device: Device = "auto",
         sampling: Sampling = "even",
-        frames: int = 20,
+        frames: int | None = None,
         face_backend: FaceBackend = "blazeface",
         threads: int | None = None,
         limits: MediaLimits | None = None,
     ) -> None:
-        _check_frames(frames)
+        if frames is not None:
+            _check_frames(frames)
         bundle, card = store.resolve_detector(model)
         if card.crop.box_source != store.FACE_MODEL or card.input.frames != 1:
             raise BundleFormatError(
@@ -242,9 +247,7 @@ class Detector:
     ) -> AsyncIterator[Verdict]:
         """:meth:`stream` in a worker thread."""
         return _iterate_in_thread(
-            self.stream(
-                source, fps=fps, window_seconds=window_seconds, every_seconds=every_seconds
-            )
+            self.stream(source, fps=fps, window_seconds=window_seconds, every_seconds=every_seconds)
         )
 
     def close(self) -> None:
@@ -277,14 +280,17 @@ class Detector:
         progress: ProgressCallback | None,
         keep_evidence: bool,
     ) -> Analysis:
-        wanted = self._frames if frames is None else frames
+        how = sampling or self._sampling
+        wanted = frames if frames is not None else self._frames
+        if wanted is None:
+            wanted = DEFAULT_FRAMES.get(how, 1)
         _check_frames(wanted)
         started = time.perf_counter()
         pipeline = FramePipeline(self._models, keep_evidence=keep_evidence)
         records: list[FrameRecord] = []
         with open_media(
             source,
-            sampling=sampling or self._sampling,
+            sampling=how,
             frames=wanted,
             as_frames=as_frames,
             limits=self._limits,

@@ -210,3 +210,10 @@ def test_stream_options_must_be_positive(
     """A zero window or interval is a usage error."""
     with pytest.raises(UsageError, match=option):
         next(detector.stream(str(portrait_clip), **{option: 0.0}))
+
+
+def test_fast_sampling_looks_at_fewer_frames(detector: Detector, portrait_clip: Path) -> None:
+    """Unless frames are asked for, each sampling has its own number."""
+    even = detector.detect(portrait_clip, sampling="even")
+    fast = detector.detect(portrait_clip, sampling="fast")
+    assert (even.source.frames_sampled, fast.source.frames_sampled) == (20, 8)

@@ -235,9 +235,8 @@ def _add_frame_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--frames",
         type=whole_number,
-        default=20,
         metavar="N",
-        help="frames to look at in a video (default: 20)",
+        help="frames to look at in a video (default: 20; 8 with --sampling fast)",
     )
     group.add_argument(
         "--as-frames",
