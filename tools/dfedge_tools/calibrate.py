@@ -40,7 +40,7 @@ class Limits:
     false_alarms: float = 0.05
     still_false_alarms: float = 0.02
     source_false_alarms: float = 0.04
-    misses: float = 0.10
+    misses: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

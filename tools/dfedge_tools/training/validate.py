@@ -11,7 +11,9 @@ import torch
 from PIL import Image as PillowImage
 from torch import nn
 
-from dfedge.types import Image
+from dfedge.bundles.card import CropContract
+from dfedge.crops import crop_box, cut
+from dfedge.types import Box, Image
 from dfedge_tools.training.config import IMAGENET_MEAN, IMAGENET_STD
 from dfedge_tools.training.metrics import Scored
 from dfedge_tools.training.samples import Split
@@ -52,13 +54,19 @@ class ValidationSet:
 def contract_crop(
     image: Image, box: tuple[float, float, float, float], *, scale: float, side: int
 ) -> Image:
-    """The runtime's crop: a square about the box, rounded, black outside, antialiased bilinear."""
-    left, top, right, bottom = box
-    half = scale * max(right - left, bottom - top) / 2
-    x, y = (left + right) / 2, (top + bottom) / 2
-    edges = (round(x - half), round(y - half), round(x + half), round(y + half))
-    cut = PillowImage.fromarray(image).crop(edges)
-    return np.asarray(cut.resize((side, side), PillowImage.Resampling.BILINEAR), np.uint8)
+    """The runtime's crop, with its arithmetic: squared, rounded half up, black outside.
+
+    The resize is antialiased bilinear, rounded to whole levels, which the runtime does not do: a
+    difference of at most one grey level.
+    """
+    contract = CropContract(
+        box_source="blazeface-full-range",
+        margin=(scale - 1) / 2,
+        squaring="longer_side",
+        resize="stretch",
+    )
+    crop = PillowImage.fromarray(cut(image, crop_box(Box(*box), contract)))
+    return np.asarray(crop.resize((side, side), PillowImage.Resampling.BILINEAR), np.uint8)
 
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
