@@ -167,7 +167,7 @@ class Trainer:
         line |= losses | table
         self.progress.history.append(line)
         write_history(self.options.folder / "history.csv", self.progress.history)
-        if table["all"] > self.progress.best:
+        if table["all"] >= self.progress.best:
             self.progress.best = table["all"]
             self._save("best.pt")
             write_scores(self.options.folder / "scores.csv", scored)
