@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -25,7 +26,7 @@ import torch
 
 import dfedge_models
 from dfedge.bundles.bundle import load_bundle
-from dfedge.bundles.card import CropContract, DetectorCard, Input
+from dfedge.bundles.card import CropContract, DetectorCard, Input, Metric
 from dfedge.crops import Preprocessor
 from dfedge.errors import BundleFormatError, FidelityError, UsageError
 from dfedge.runtime import open_model
@@ -497,3 +498,13 @@ def test_help_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("arch", "checkpoint", "out", "description", "decision", "img-size", "opset")
     assert [option for option in options if f"--{option} " not in text] == []
     assert [name for name in dfedge_models.names() if name not in text] == []
+
+
+def test_measured_figures_go_into_the_card(checkpoint: Path, tmp_path: Path) -> None:
+    """What ``evaluate --metrics`` wrote stands in the card of the next export."""
+    figures = (Metric(name="video_auc", value=0.75, data="clips val", count=58),)
+    path = tmp_path / "figures.json"
+    path.write_bytes(msgspec.json.encode(figures))
+    given = arguments(checkpoint, tmp_path / "atto", "--metrics", str(path))
+    assert export.main(given) == 0
+    assert load_bundle(tmp_path / "atto").card.metrics == figures

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image as Pictures
@@ -22,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import dfedge_models
 from dfedge.bundles.bundle import Bundle, load_bundle
-from dfedge.bundles.card import Calibration, DetectorCard, Quantization
+from dfedge.bundles.card import Calibration, DetectorCard, Metric, Quantization
 from dfedge.errors import FidelityError, UsageError
 from dfedge.types import Image
 from dfedge_tools import quantize
@@ -205,6 +206,20 @@ def test_the_command_makes_it(
     assert out.startswith("ms-eff-gcvit-b0-int8 0.0.0: ")
     assert "on 5 face crops of faces: logit correlation" in out
     assert load_bundle(tmp_path / "q").card.name == "ms-eff-gcvit-b0-int8"
+
+
+def test_the_figures_of_the_card_are_those_of_the_small_form(
+    large: Bundle, crops: Path, tmp_path: Path
+) -> None:
+    """Those of the large form are not taken over; those measured are."""
+    figures = (Metric(name="video_auc", value=0.75, data="clips val", count=58),)
+    path = tmp_path / "figures.json"
+    path.write_bytes(msgspec.json.encode(figures))
+    given = ["--bundle", str(large.path), "--crops", str(crops), "--limit", "2"]
+    assert quantize.main([*given, "--out", str(tmp_path / "plain")]) == 0
+    assert quantize.main([*given, "--out", str(tmp_path / "told"), "--metrics", str(path)]) == 0
+    assert load_bundle(tmp_path / "plain").card.metrics == ()
+    assert load_bundle(tmp_path / "told").card.metrics == figures
 
 
 def test_a_small_form_is_not_made_smaller_again(

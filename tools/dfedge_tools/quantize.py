@@ -22,12 +22,12 @@ import numpy.typing as npt
 from PIL import Image as Pictures
 
 from dfedge.bundles.bundle import Bundle
-from dfedge.bundles.card import Calibration, DetectorCard, Fidelity, Quantization
+from dfedge.bundles.card import Calibration, DetectorCard, Fidelity, Metric, Quantization
 from dfedge.bundles.store import resolve_detector
 from dfedge.crops import Preprocessor
 from dfedge.errors import DfedgeError, FidelityError, UsageError
 from dfedge.types import Image
-from dfedge_tools.exporting.bundle import Role, file_entries, write_bundle
+from dfedge_tools.exporting.bundle import Role, file_entries, read_json, write_bundle
 from dfedge_tools.exporting.graph import CHECK_SEED, Floats, open_session, run
 from dfedge_tools.exporting.shrink import RECIPE, shrink
 
@@ -54,6 +54,7 @@ def quantize_bundle(
     name: str,
     sample: Sample,
     max_change: float = MAX_CHANGE,
+    metrics: tuple[Metric, ...] = (),
 ) -> DetectorCard:
     """Write the small form of a bundle; its card.
 
@@ -63,6 +64,7 @@ def quantize_bundle(
         card: of `bundle`.
         name: of the small form.
         max_change: of a calibrated probability on any input of the sample.
+        metrics: of the small form itself; the large form's are not taken over.
 
     Raises:
         FidelityError: a probability changes by more; nothing is written.
@@ -84,6 +86,7 @@ def quantize_bundle(
         card,
         name=name,
         files=file_entries(files),
+        metrics=metrics,
         quantization=Quantization(recipe=RECIPE, reference_sha256=bundle.sha256, fidelity=fidelity),
     )
     write_bundle(folder, made, files)
@@ -141,6 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sample = noise_sample(card)
         if options.crops is not None:
             sample = crop_sample(bundle, options.crops, limit=options.limit)
+        metrics: tuple[Metric, ...] = ()
+        if options.metrics is not None:
+            metrics = read_json(options.metrics, tuple[Metric, ...], option="--metrics")
         made = quantize_bundle(
             bundle,
             card,
@@ -148,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name=options.name or f"{card.name}-int8",
             sample=sample,
             max_change=options.max_change,
+            metrics=metrics,
         )
     except DfedgeError as error:
         print(f"quantize: {error}", file=sys.stderr)
@@ -204,6 +211,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", help="name of the small form (default: the bundle's with -int8)")
     add("--crops", type=Path, help="folder of face crops to compare on (default: seeded noise)")
     add("--limit", type=_positive, default=200, help="most crops to use (default: %(default)s)")
+    add(
+        "--metrics", type=Path, help="figures of the small form, by dfedge_tools.evaluate --metrics"
+    )
     add(
         "--max-change",
         type=float,
