@@ -202,7 +202,8 @@ class Detector:
         last_verdict: float | None = None
         with open_live(source, fps=fps, limits=self._limits) as reader:
             for frame in reader:
-                window.append(pipeline.run(frame))
+                pipeline.add(frame)
+                window.extend(pipeline.records())
                 now = window[-1].pts_seconds
                 while now - window[0].pts_seconds > window_seconds:
                     window.popleft()
@@ -287,7 +288,6 @@ class Detector:
         _check_frames(wanted)
         started = time.perf_counter()
         pipeline = FramePipeline(self._models, keep_evidence=keep_evidence)
-        records: list[FrameRecord] = []
         with open_media(
             source,
             sampling=how,
@@ -295,11 +295,11 @@ class Detector:
             as_frames=as_frames,
             limits=self._limits,
         ) as reader:
-            for frame in reader:
-                records.append(pipeline.run(frame))
+            for done, frame in enumerate(reader, start=1):
+                pipeline.add(frame)
                 if progress is not None:
-                    progress(Progress("frames", len(records), reader.expected_frames))
-        verdict = self._verdict(records, reader, pipeline, started)
+                    progress(Progress("frames", done, reader.expected_frames))
+        verdict = self._verdict(pipeline.records(), reader, pipeline, started)
         return Analysis(verdict, pipeline.evidence(), self.card)
 
     def _verdict(

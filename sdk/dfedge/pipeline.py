@@ -17,7 +17,7 @@ from dfedge import __version__
 from dfedge.analysis import Evidence
 from dfedge.bundles.bundle import Bundle
 from dfedge.bundles.card import Decision, DetectorCard
-from dfedge.crops import CropBox, Preprocessor, crop_box, cut, measure_quality, visible
+from dfedge.crops import Preprocessor, crop_box, cut, measure_quality, visible
 from dfedge.faces import FaceFinder, FaceTracker
 from dfedge.media import MediaInfo
 from dfedge.runtime import OnnxModel
@@ -47,7 +47,7 @@ EVIDENCE_SCALE = 1.8
 """Side of an evidence picture in face boxes: the face with hair, chin and some background."""
 JPEG_QUALITY = 85
 CLASSIFY_BATCH = 8
-"""Faces in one run of the model; larger batches gain little and cost memory."""
+"""Faces in one run of the model; larger batches gain little more and cost memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +76,84 @@ class FrameRecord:
     faces: tuple[tuple[int, Observation], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """A face that is found, followed and cut, and waits for its score."""
+
+    tracked: TrackedFace
+    crop: Image
+    issues: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame whose faces wait for their scores; the picture itself is gone."""
+
+    index: int
+    pts_seconds: float
+    sightings: tuple[_Sighting, ...]
+
+
 class FramePipeline:
-    """Runs the frames of one source in order; not to be shared between sources or threads."""
+    """Runs the frames of one source in order; not to be shared between sources or threads.
+
+    Faces are scored in batches of several frames, which two cores do in two thirds of the time.
+    """
 
     def __init__(self, models: Models, *, keep_evidence: bool) -> None:
         self._models = models
         self._tracker = FaceTracker()
         self._strips: dict[int, _EvidenceStrip] = {}
         self._keep_evidence = keep_evidence
+        self._waiting: list[_Seen] = []
+        self._records: list[FrameRecord] = []
         self.faces_seconds = 0.0
         self.classify_seconds = 0.0
 
-    def run(self, frame: Frame) -> FrameRecord:
-        """Find, follow and score the faces of one frame."""
+    def add(self, frame: Frame) -> None:
+        """Find, follow and cut the faces of one frame; score what waits when a batch is full."""
         started = time.perf_counter()
         tracked = self._tracker.update(self._models.finder.find(frame.image), frame)
-        found = time.perf_counter()
-        observations = self._score(frame, tracked)
-        self.faces_seconds += found - started
-        self.classify_seconds += time.perf_counter() - found
+        self.faces_seconds += time.perf_counter() - started
+        sightings = tuple(self._cut(frame, face) for face in tracked)
+        self._waiting.append(_Seen(frame.index, _shown_at(frame), sightings))
         if self._keep_evidence:
             for face in tracked:
                 strip = self._strips.setdefault(face.track_id, _EvidenceStrip())
                 strip.add(lambda face=face: _evidence(frame, face))  # type: ignore[misc]
-        return FrameRecord(_shown_at(frame), observations)
+        if sum(len(seen.sightings) for seen in self._waiting) >= CLASSIFY_BATCH:
+            self._score_waiting()
+
+    def records(self) -> list[FrameRecord]:
+        """What was seen since the last call, every face scored."""
+        self._score_waiting()
+        records, self._records = self._records, []
+        return records
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The pictures kept so far, by track and time."""
         return tuple(item for _, strip in sorted(self._strips.items()) for item in strip.items)
 
-    def _score(
-        self, frame: Frame, tracked: Sequence[TrackedFace]
-    ) -> tuple[tuple[int, Observation], ...]:
+    def _cut(self, frame: Frame, tracked: TrackedFace) -> _Sighting:
         card = self._models.card
-        boxes = [crop_box(face.face.box, card.crop) for face in tracked]
-        logits = self._logits([cut(frame.image, box, card.crop.pad_value) for box in boxes])
-        return tuple(
-            (face.track_id, _observe(frame, face, box, logit, card.decision))
-            for face, box, logit in zip(tracked, boxes, logits, strict=True)
-        )
+        box = crop_box(tracked.face.box, card.crop)
+        quality = measure_quality(visible(frame.image, box))
+        issues = quality_issues(tracked.face.box, quality, card.decision.quality)
+        return _Sighting(tracked, cut(frame.image, box, card.crop.pad_value), issues)
+
+    def _score_waiting(self) -> None:
+        started = time.perf_counter()
+        waiting, self._waiting = self._waiting, []
+        crops = [sighting.crop for seen in waiting for sighting in seen.sightings]
+        logits = iter(self._logits(crops))
+        decision = self._models.card.decision
+        for seen in waiting:
+            faces = tuple(
+                (sighting.tracked.track_id, _observe(seen, sighting, next(logits), decision))
+                for sighting in seen.sightings
+            )
+            self._records.append(FrameRecord(seen.pts_seconds, faces))
+        self.classify_seconds += time.perf_counter() - started
 
     def _logits(self, crops: Sequence[Image]) -> list[float]:
         card = self._models.card
@@ -182,19 +221,16 @@ def build_verdict(
     )
 
 
-def _observe(
-    frame: Frame, tracked: TrackedFace, crop: CropBox, logit: float, decision: Decision
-) -> Observation:
-    face = tracked.face
-    quality = measure_quality(visible(frame.image, crop))
+def _observe(seen: _Seen, sighting: _Sighting, logit: float, decision: Decision) -> Observation:
+    face = sighting.tracked.face
     return Observation(
-        pts_seconds=_shown_at(frame),
-        frame_index=frame.index,
+        pts_seconds=seen.pts_seconds,
+        frame_index=seen.index,
         box=Box(*(round(edge, 2) for edge in _edges(face.box))),
         detection_score=round(face.score, 6),
         logit=round(logit, 6),
         fake_probability=round(calibrate(logit, decision.calibration), 6),
-        issues=quality_issues(face.box, quality, decision.quality),
+        issues=sighting.issues,
     )
 
 
@@ -247,5 +283,3 @@ def _evidence(frame: Frame, tracked: TrackedFace) -> Evidence:
         jpeg=data.tobytes(),
         box=box.shifted(-left, -top).scaled(factor),
     )
-
-
