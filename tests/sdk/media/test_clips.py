@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -95,31 +92,6 @@ def test_colours_are_those_of_opencv(clips: dict[Path, dict[str, str]]) -> None:
         difference = np.abs(frame.image.astype(int) - picture[..., ::-1])
         assert difference.mean() < 0.5
         assert difference.max() <= 3
-
-
-def cpu_seconds(work: Callable[[], Any]) -> float:
-    """Processor time of the best of three runs; a busy machine changes it little."""
-    best = float("inf")
-    for _ in range(3):
-        before = time.process_time()
-        work()
-        best = min(best, time.process_time() - before)
-    return best
-
-
-def test_fast_costs_at_most_two_fifths_of_even(clips: dict[Path, dict[str, str]]) -> None:
-    """On a 480p, a 720p and a 1080p clip, by processor time of opening and decoding."""
-
-    def read(path: Path, sampling: Any) -> int:
-        with open_media(path, sampling=sampling) as reader:
-            return sum(1 for _ in reader)
-
-    for height in ("480", "720", "1080"):
-        path = next(path for path, line in clips.items() if line["height"] == height)
-        assert read(path, "fast") == 20
-        even = cpu_seconds(lambda path=path: read(path, "even"))  # type: ignore[misc]
-        fast = cpu_seconds(lambda path=path: read(path, "fast"))  # type: ignore[misc]
-        assert fast <= 0.4 * even, height
 
 
 def test_frames_are_freed_without_the_garbage_collector(
