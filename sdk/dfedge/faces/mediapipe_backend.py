@@ -77,6 +77,11 @@ def _open(tflite: bytes, min_score: float, max_iou: float) -> tuple[Any, Callabl
     )
     try:
         detector = tasks.vision.FaceDetector.create_from_options(options)
+    except OSError as error:
+        raise RuntimeUnavailableError(
+            f"MediaPipe lacks a library of the system ({error}); on Debian and Ubuntu: apt-get "
+            "install libegl1 libgles2; or use the face backend 'blazeface'"
+        ) from error
     except (RuntimeError, ValueError) as error:
         raise RuntimeUnavailableError(
             f"MediaPipe {mediapipe.__version__} cannot use the face model: {error}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -23,9 +24,14 @@ INFO = ModelInfo(name="test", version="1.0.0", sha256="0" * 64, role="face_detec
 
 
 def open_mediapipe(model: str) -> FaceFinder:
-    """MediaPipe Tasks on the ``.tflite`` of a bundle; skips where it is not installed."""
+    """MediaPipe Tasks on the ``.tflite`` of a bundle; skips where it cannot be loaded."""
     pytest.importorskip("mediapipe", reason="needs the extra 'mediapipe'")
-    return open_face_finder("mediapipe", model=model)
+    try:
+        return open_face_finder("mediapipe", model=model)
+    except RuntimeUnavailableError as error:
+        if "library of the system" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", params=["full_range", "short_range"])
@@ -135,6 +141,26 @@ def test_a_closed_finder_says_so(portrait: Image) -> None:
 
 def test_a_model_mediapipe_refuses_is_an_error() -> None:
     """Bytes that are no model do not become a traceback of MediaPipe's."""
-    pytest.importorskip("mediapipe", reason="needs the extra 'mediapipe'")
+    open_mediapipe("blazeface-full-range").close()  # skips where it cannot be loaded
     with pytest.raises(RuntimeUnavailableError, match="cannot use the face model"):
         MediaPipeFinder(b"no model", INFO, min_score=0.5, max_iou=0.3)
+
+
+def test_a_missing_library_of_the_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MediaPipe loads libEGL even for the CPU; without it the error says what to install."""
+
+    class Detector:
+        """Fails as MediaPipe does where the library is missing."""
+
+        @staticmethod
+        def create_from_options(options: object) -> None:
+            raise OSError("libEGL.so.1: cannot open shared object file")
+
+    vision = SimpleNamespace(FaceDetectorOptions=dict, FaceDetector=Detector)
+    fakes = {
+        "mediapipe": SimpleNamespace(),
+        "mediapipe.tasks.python": SimpleNamespace(vision=vision, BaseOptions=dict),
+    }
+    monkeypatch.setattr("importlib.import_module", fakes.__getitem__)
+    with pytest.raises(RuntimeUnavailableError, match=r"libEGL.*apt-get install libegl1"):
+        open_face_finder("mediapipe")
