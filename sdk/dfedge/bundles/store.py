@@ -8,6 +8,7 @@ ships.
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import shutil
@@ -31,6 +32,12 @@ FACE_MODEL = "blazeface-full-range"
 HOME_VARIABLE = "DFEDGE_HOME"
 
 Origin: TypeAlias = Literal["builtin", "user"]
+
+INSTALL_ATTEMPTS = 20
+"""Tries to put a bundle in its place while others do the same."""
+
+_IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT})
+"""How a rename fails when another process was quicker."""
 
 _KINDS = {DetectorCard: "deepfake_detector", FaceDetectorCard: "face_detector"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -155,12 +162,14 @@ def install(bundle_path: Path | str) -> Bundle:
             _refuse_other_content(bundle, shipped.card_json, place.path)
             return shipped
     target = cache_folder() / card.name / card.version
-    if _is_installed(bundle, target):
-        return load_bundle(target)
-    try:
-        _write_folder(bundle, target)
-    except OSError as error:
-        if not _is_installed(bundle, target):  # else another process was quicker
+    for attempt in range(1, INSTALL_ATTEMPTS + 1):
+        if _is_installed(bundle, target):
+            break
+        try:
+            _write_folder(bundle, target)
+        except OSError as error:
+            if error.errno in _IN_THE_WAY and attempt < INSTALL_ATTEMPTS:
+                continue  # another process is installing it too
             raise BundleError(
                 f"{target}: cannot be written ({error.strerror or error}); free the disk or set "
                 f"{HOME_VARIABLE} to a folder that can be written"
@@ -205,7 +214,9 @@ def _write_folder(bundle: Bundle, target: Path) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        if target.is_dir():  # damaged, as _is_installed found
+        if target.is_dir():
+            if _is_installed(bundle, target):  # by another process, meanwhile
+                return
             target.rename(scratch / "damaged")
         fresh.rename(target)
     finally:
