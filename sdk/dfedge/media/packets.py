@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,20 +36,6 @@ class Wanted:
 
     pts: int
     key: int
-
-
-class Index(Protocol):
-    """Times of a video stream in ticks of ``tick_seconds``; ``start`` is the first frame's."""
-
-    start: int
-    end: int
-    tick_seconds: float
-
-    def locate(self, tick: int) -> Wanted | None:
-        """The frame shown at a tick; None when it cannot be found."""
-
-    def number(self, pts: int) -> int:
-        """Number of the frame in presentation order, from 0."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import csv
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -132,11 +132,6 @@ def crossing_identities(samples: Iterable[Sample]) -> frozenset[str]:
 def original_key(sample: Sample) -> tuple[str, str, int]:
     """What a fake frame shares with the genuine frame it was made from."""
     return (sample.target_id, sample.compression, sample.frame)
-
-
-def as_split(sample: Sample, split: Split) -> Sample:
-    """The same sample with another use."""
-    return replace(sample, split=split)
 
 
 def _hash(text: str) -> str:
