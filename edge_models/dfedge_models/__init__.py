@@ -1,4 +1,4 @@
-"""Torch architectures of the edge models; importing this registers them with timm."""
+"""Torch architectures of the models; importing this registers them with timm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dfedge_models.convnext import (
     dfedge_convnext_femto,
     dfedge_convnext_tiny,
 )
-from dfedge_models.detector import IMAGENET_MEAN, IMAGENET_STD, FrameDetector
+from dfedge_models.detector import IMAGENET_MEAN, IMAGENET_STD, DetectorModel, FrameDetector
 from dfedge_models.ms_eff_gcvit import (
     MSEffGCViT,
     ms_eff_gcvit_b0,
@@ -16,13 +16,16 @@ from dfedge_models.ms_eff_gcvit import (
     resize_windows,
 )
 from dfedge_models.registry import create, names
+from dfedge_models.signature import ModelSignature
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "ConvNeXtDetector",
+    "DetectorModel",
     "FrameDetector",
     "MSEffGCViT",
+    "ModelSignature",
     "create",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",

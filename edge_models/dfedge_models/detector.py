@@ -1,4 +1,4 @@
-"""What all edge models have in common: one logit a face crop, and maps for training aids."""
+"""What all models have in common, and what the edge models add to it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,33 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from dfedge_models.signature import IMAGENET_MEAN, IMAGENET_STD, ModelSignature
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "DetectorModel",
+    "FrameDetector",
+    "backbone_entries",
+    "load_exactly",
+]
 
 
-class FrameDetector(nn.Module, ABC):
-    """A model that scores single face crops.
+class DetectorModel(nn.Module, ABC):
+    """A model that tells fake from real: normalised pictures in, logits out."""
+
+    @property
+    @abstractmethod
+    def signature(self) -> ModelSignature:
+        """What it takes and gives."""
+
+    @abstractmethod
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``signature.input_shape(B)`` -> (B, classes) logits."""
+
+
+class FrameDetector(DetectorModel):
+    """An edge model: one logit for a face crop, and maps for training aids.
 
     Input: (B, 3, img_size, img_size), RGB in [0, 1], normalised by the ImageNet mean and standard
     deviation. Output: (B, 1), the logit of *fake*.
@@ -25,6 +46,11 @@ class FrameDetector(nn.Module, ABC):
 
     img_size: int
     map_channels: dict[int, int]
+
+    @property
+    def signature(self) -> ModelSignature:
+        """One logit, ImageNet's normalisation."""
+        return ModelSignature(img_size=self.img_size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) -> (B, 1)."""

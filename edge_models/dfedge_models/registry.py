@@ -10,10 +10,10 @@ from dfedge_models.convnext import (
     dfedge_convnext_femto,
     dfedge_convnext_tiny,
 )
-from dfedge_models.detector import FrameDetector
+from dfedge_models.detector import DetectorModel
 from dfedge_models.ms_eff_gcvit import ms_eff_gcvit_b0, ms_eff_gcvit_b5
 
-_ARCHITECTURES: dict[str, Callable[..., FrameDetector]] = {
+_ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
     entry.__name__: entry
     for entry in (
         ms_eff_gcvit_b0,
@@ -30,7 +30,7 @@ def names() -> tuple[str, ...]:
     return tuple(_ARCHITECTURES)
 
 
-def create(name: str, **options: Any) -> FrameDetector:
+def create(name: str, **options: Any) -> DetectorModel:
     """An architecture with fresh weights, in training mode.
 
     The same names work with ``timm.create_model`` once this package is imported.

@@ -26,13 +26,16 @@ def fake_logits(outputs: Tensor, output: Output) -> Tensor:
         output: what the classes are and which activation belongs to them.
 
     Returns:
-        (batch,) log-odds: the class's own logit under a sigmoid; under a softmax its logit less the
-        log-sum-exp of the others, so that ``sigmoid`` of it is the softmax probability.
+        (batch,) log-odds: the logit itself where there is one class; under a softmax the logit less
+        the log-sum-exp of the others, so that ``sigmoid`` of it is the softmax probability; of
+        several sigmoids those of ``fake`` against the sum of the others.
     """
     fake = outputs[:, output.fake_index]
-    if output.activation == "sigmoid":
+    if len(output.classes) == 1:
         return fake
     others = np.delete(outputs, output.fake_index, axis=1)
+    if output.activation == "sigmoid":
+        fake, others = -np.logaddexp(0, -fake), -np.logaddexp(0, -others)
     highest = others.max(axis=1)
     log_sum = np.log(np.exp(others - highest[:, np.newaxis]).sum(axis=1))
     odds: Tensor = (fake - highest) - log_sum

@@ -76,6 +76,16 @@ def test_a_softmax_output_becomes_log_odds_of_fake(fake_index: int) -> None:
     assert (1 / (1 + np.exp(-odds))) == pytest.approx(expected, abs=1e-6)
 
 
+def test_several_sigmoids_are_set_against_each_other() -> None:
+    """P(fake) is the sigmoid of fake divided by the sum of all: above half when it is the larger."""
+    output = Output(name="logits", classes=("fake", "real"), fake_index=0, activation="sigmoid")
+    logits = np.array([[2.0, -1.0], [0.1, 0.2], [-800.0, 700.0]], dtype=np.float64)
+    shares = 1 / (1 + np.exp(-logits[:2]))
+    odds = fake_logits(logits, output)
+    assert 1 / (1 + np.exp(-odds[:2])) == pytest.approx(shares[:, 0] / shares.sum(axis=1))
+    assert odds[2] == pytest.approx(-800.0)
+
+
 def test_calibration_divides_by_temperature_then_adds_bias() -> None:
     """P(fake) = sigmoid(logit / temperature + bias)."""
     calibration = Calibration(temperature=2.0, bias=-0.5, fitted_on="tests")

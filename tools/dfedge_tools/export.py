@@ -21,7 +21,7 @@ import msgspec
 import dfedge_models
 from dfedge.bundles.card import DetectorCard, Metric, Provenance, Quality
 from dfedge.errors import DfedgeError, UsageError
-from dfedge_models import FrameDetector
+from dfedge_models import DetectorModel
 from dfedge_tools.exporting.bundle import (
     MODEL_NAME,
     UNCALIBRATED,
@@ -53,7 +53,7 @@ class Exported:
 
 
 def export_bundle(
-    model: FrameDetector,
+    model: DetectorModel,
     folder: Path,
     *,
     architecture: str,
@@ -76,13 +76,13 @@ def export_bundle(
         path = Path(scratch) / MODEL_NAME
         report = export_onnx(model, path, opset=opset)
         graph = path.read_bytes()
-    preprocess = preprocess_graph(model_input(model.img_size), description.crop)
+    preprocess = preprocess_graph(model_input(model.signature), description.crop)
     files: dict[Role, bytes] = {"model": graph, "preprocess": preprocess}
     card = build_card(
         description,
         decision,
         architecture=architecture,
-        img_size=model.img_size,
+        signature=model.signature,
         opset=opset,
         files=files,
     )

@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta
 
 CARD_SCHEMA: Final = "dfedge.card/1"
+WHOLE_FRAME: Final = "whole-frame"
+"""Box source of a model that looks at the whole frame: its box is the frame itself."""
 
 Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Probability: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -84,7 +86,8 @@ class CropContract(_Part, frozen=True, kw_only=True):
     """
 
     box_source: Name
-    """Name of the face detector bundle whose boxes the model was trained on."""
+    """Name of the face detector bundle whose boxes the model was trained on, or
+    :data:`WHOLE_FRAME`."""
     margin: Annotated[float, Meta(ge=0.0, le=2.0)]
     """Added at each side, as a fraction of the face box."""
     squaring: Literal["longer_side", "none"]
@@ -102,6 +105,8 @@ class Output(_Part, frozen=True, kw_only=True):
     """One name a logit; a single logit is that of *fake*."""
     fake_index: Annotated[int, Meta(ge=0)]
     activation: Literal["sigmoid", "softmax"]
+    """P(fake): the softmax's share, the sigmoid of a single logit, or, of several sigmoids, that of
+    *fake* divided by the sum of all."""
 
 
 class Calibration(_Part, frozen=True, kw_only=True):
@@ -136,8 +141,9 @@ class Decision(_Part, frozen=True, kw_only=True):
     """From logits to a label."""
 
     calibration: Calibration
-    frame_aggregation: Literal["mean_logit"] = "mean_logit"
-    """A track's logit is the mean of the logits of its usable frames."""
+    frame_aggregation: Literal["mean_logit", "mean_probability"] = "mean_logit"
+    """A track's logit is the mean of the logits of its usable frames, or the log-odds of the mean
+    of their probabilities; calibration comes after."""
     track_aggregation: Literal["max"] = "max"
     """A clip is as suspicious as its most suspicious track with enough usable frames."""
     fake: OperatingPoint
@@ -155,7 +161,13 @@ class Fidelity(_Part, frozen=True, kw_only=True):
     logit_correlation: float
     sign_agreement: Probability
     max_probability_change: Probability
+    """Of calibrated probabilities."""
     data: str
+    max_logit_error: float | None = None
+    label_agreement: Probability | None = None
+    """Share of inputs with the same label under the card's thresholds."""
+    auc_change: float | None = None
+    """AUC of the smaller model less that of the reference, on labelled data."""
 
 
 class Quantization(_Part, frozen=True, kw_only=True):
@@ -165,6 +177,24 @@ class Quantization(_Part, frozen=True, kw_only=True):
     reference_sha256: Sha256
     """Of the fp32 ``model.onnx``."""
     fidelity: Fidelity
+
+
+class BatchProfile(_Part, frozen=True, kw_only=True):
+    """Batch sizes an engine is built for, as TensorRT's optimization profiles take them."""
+
+    smallest: Annotated[int, Meta(ge=1)]
+    usual: Annotated[int, Meta(ge=1)]
+    largest: Annotated[int, Meta(ge=1)]
+
+
+class Deployment(_Part, frozen=True, kw_only=True):
+    """What the graph was made for."""
+
+    target: Literal["cpu", "web", "mobile", "jetson"]
+    precision: Literal["float32", "float16"] = "float32"
+    """Of the arithmetic; inputs and outputs are float32 either way."""
+    batch: BatchProfile | None = None
+    """None: any batch."""
 
 
 class _Identity(_Part, frozen=True, kw_only=True):
@@ -195,6 +225,8 @@ class DetectorCard(_Identity, frozen=True, kw_only=True, tag_field="kind", tag="
     output: Output
     decision: Decision
     quantization: Quantization | None = None
+    deployment: Deployment | None = None
+    """None: exported before targets were recorded; any runtime of float32 graphs."""
 
 
 class AnchorLayer(_Part, frozen=True, kw_only=True):

@@ -57,8 +57,8 @@ def _detector_problems(card: DetectorCard) -> Iterator[str]:
     count = len(output.classes)
     if output.fake_index >= count:
         yield f"output.fake_index is {output.fake_index}, but output.classes has {count} entries"
-    if output.activation == "sigmoid" and count != 1:
-        yield f"output.activation is sigmoid, which needs one class, not {count}"
+    if count < 1:
+        yield "output.classes is empty"
     if output.activation == "softmax" and count < 2:
         yield f"output.activation is softmax, which needs two or more classes, not {count}"
     if len(set(output.classes)) != count:
@@ -67,6 +67,12 @@ def _detector_problems(card: DetectorCard) -> Iterator[str]:
         yield (
             f"decision.real.threshold is {decision.real.threshold:g}, it must be under "
             f"decision.fake.threshold, {decision.fake.threshold:g}"
+        )
+    batch = card.deployment.batch if card.deployment is not None else None
+    if batch is not None and not batch.smallest <= batch.usual <= batch.largest:
+        yield (
+            f"deployment.batch is {batch.smallest}, {batch.usual}, {batch.largest}, it must not "
+            "decrease"
         )
     if quality.min_brightness >= quality.max_brightness:
         yield (

@@ -4,7 +4,7 @@ Each subcommand is a module with ``add_parser(subparsers)``, which sets ``handle
 the parsed arguments that returns an exit code. Such modules import argparse and words only; what is
 heavy is imported by the handler, so that ``--help`` and mistakes answer at once. A subcommand that
 needs an extra of the distribution also sets ``extra`` to its name: where a module is missing, the
-user is told to install that extra.
+user is told to install that extra. Other packages add subcommands by :mod:`dfedge.cli.plugins`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Sequence
 
 from dfedge import __version__
-from dfedge.cli import completion
+from dfedge.cli import completion, plugins
 from dfedge.cli.exits import Exit
 from dfedge.cli.options import HelpFormatter
 from dfedge.errors import DfedgeError, MediaError, MissingExtraError
@@ -85,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND [...]", required=True)
     for module in COMMANDS:
         importlib.import_module(module).add_parser(subparsers)
+    plugins.add_parsers(plugins.COMMANDS, subparsers)
     completion.make_add_parser(build_parser)(subparsers)
     return parser
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dfedge.cli import plugins
 from dfedge.cli.exits import Exit
 from dfedge.cli.options import HelpFormatter, Subparsers, add_general_options
 from dfedge.errors import BundleError, RuntimeUnavailableError
@@ -62,6 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     install = _add_action(actions, "install", _install, "copy a bundle into the cache")
     install.add_argument("path", metavar="PATH", help="a bundle folder or .zip")
+    plugins.add_parsers(plugins.MODELS_COMMANDS, actions)
 
 
 _MODEL_HELP = "name, name@version, bundle folder or .zip"

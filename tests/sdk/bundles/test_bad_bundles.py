@@ -436,8 +436,17 @@ CASES = [
         FORMAT,
         ("softmax",),
     ),
+    Case("no class", in_card(set_in("output", "classes", to=[])), FORMAT, ("classes is empty",)),
     Case(
-        "sigmoid of two", in_card(set_in("output", "classes", to=["a", "b"])), FORMAT, ("sigmoid",)
+        "batch profile that decreases",
+        in_card(
+            set_in(
+                "deployment",
+                to={"target": "jetson", "batch": {"smallest": 2, "usual": 1, "largest": 8}},
+            )
+        ),
+        FORMAT,
+        ("deployment.batch is 2, 1, 8",),
     ),
     Case("a class twice", in_card(set_in("output", "classes", to=["a", "a"])), FORMAT, ("twice",)),
     Case(

@@ -29,7 +29,7 @@ from dfedge.bundles.card import (
 )
 from dfedge.errors import UsageError
 from dfedge.runtime import open_model
-from dfedge_models import IMAGENET_MEAN, IMAGENET_STD
+from dfedge_models import ModelSignature
 from dfedge_tools.exporting.graph import INPUT_NAME, OUTPUT_NAME
 
 MODEL_NAME = "model.onnx"
@@ -102,11 +102,11 @@ def build_card(
     decision: DecisionNumbers,
     *,
     architecture: str,
-    img_size: int,
+    signature: ModelSignature,
     opset: int,
     files: Mapping[Role, bytes],
 ) -> DetectorCard:
-    """The card of a detector of one logit for the given files."""
+    """The card of a detector for the given files."""
     return DetectorCard(
         name=description.name,
         version=description.version,
@@ -118,15 +118,21 @@ def build_card(
         provenance=description.provenance,
         limits=description.limits,
         metrics=description.metrics,
-        input=model_input(img_size),
+        input=model_input(signature),
         crop=description.crop,
-        output=Output(name=OUTPUT_NAME, classes=("fake",), fake_index=0, activation="sigmoid"),
+        output=Output(
+            name=OUTPUT_NAME,
+            classes=signature.classes,
+            fake_index=signature.fake_index,
+            activation=signature.activation,
+        ),
         decision=Decision(
             calibration=Calibration(
                 temperature=decision.temperature,
                 bias=decision.bias,
                 fitted_on=decision.fitted_on,
             ),
+            frame_aggregation=signature.aggregation,
             fake=decision.fake,
             real=decision.real,
             quality=description.quality,
@@ -135,15 +141,16 @@ def build_card(
     )
 
 
-def model_input(img_size: int) -> Input:
-    """The input all edge models share."""
+def model_input(signature: ModelSignature) -> Input:
+    """The input of a model as its card has it."""
     return Input(
         name=INPUT_NAME,
-        layout="NCHW",
-        width=img_size,
-        height=img_size,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        layout="NCHW" if signature.frames == 1 else "NTCHW",
+        width=signature.img_size,
+        height=signature.img_size,
+        frames=signature.frames,
+        mean=signature.mean,
+        std=signature.std,
     )
 
 

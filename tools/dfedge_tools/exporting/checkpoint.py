@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from dfedge.errors import UsageError
-from dfedge_models import FrameDetector
+from dfedge_models import DetectorModel
 from dfedge_models.detector import load_exactly
 
 CONTAINERS = ("ema", "model_state_dict", "state_dict", "model")
@@ -18,7 +18,7 @@ PREFIXES = ("detector.", "module.", "model.")
 """What a wrapper puts before each name."""
 
 
-def load_checkpoint(model: FrameDetector, path: Path) -> None:
+def load_checkpoint(model: DetectorModel, path: Path) -> None:
     """Load all weights of a model, strictly.
 
     The file holds a state dict, or has it under one of :data:`CONTAINERS`; a prefix of

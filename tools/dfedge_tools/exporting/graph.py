@@ -17,7 +17,7 @@ import torch
 
 from dfedge.bundles.opset import import_onnxruntime
 from dfedge.errors import FidelityError
-from dfedge_models import FrameDetector
+from dfedge_models import DetectorModel
 
 OPSET = 20
 IR_VERSION = 10
@@ -48,14 +48,14 @@ class ExportReport:
 
 
 def export_onnx(
-    model: FrameDetector,
+    model: DetectorModel,
     path: Path,
     *,
     opset: int = OPSET,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     tolerance: float = TOLERANCE,
 ) -> ExportReport:
-    """Write a model as ONNX: ``input`` (batch, 3, S, S) in, ``logit`` (batch, 1) out.
+    """Write a model as ONNX: ``input`` (batch, 3, S, S) in, ``logit`` (batch, classes) out.
 
     The batch is free. Nothing but the graph is in the file: no trace, no path, no time, so equal
     weights give equal bytes with the same libraries.
@@ -82,10 +82,10 @@ def export_onnx(
     return ExportReport(len(proto.graph.node), difference, tuple(batch_sizes))
 
 
-def trace(model: FrameDetector, *, opset: int) -> onnx.ModelProto:
+def trace(model: DetectorModel, *, opset: int) -> onnx.ModelProto:
     """The model's graph as torch's exporter gives it, with a free batch."""
     model.eval()
-    example = torch.zeros(2, 3, model.img_size, model.img_size)
+    example = torch.zeros(model.signature.input_shape(2))
     onnxscript_log = logging.getLogger("onnxscript")
     level = onnxscript_log.level
     onnxscript_log.setLevel(logging.ERROR)  # it tells of each rewrite it does not do
@@ -144,17 +144,16 @@ def serialize(proto: onnx.ModelProto) -> bytes:
     return content
 
 
-def compare(model: FrameDetector, graph: bytes, *, batch_sizes: Sequence[int]) -> float:
+def compare(model: DetectorModel, graph: bytes, *, batch_sizes: Sequence[int]) -> float:
     """Largest difference between a graph's logits and torch's, over batches of seeded noise.
 
     Not a number where one of the logits is not, or where their shapes differ.
     """
     session = open_session(graph)
     generator = np.random.default_rng(CHECK_SEED)
-    side = model.img_size
     differences = []
     for size in batch_sizes:
-        images = generator.standard_normal((size, 3, side, side), dtype=np.float32)
+        images = generator.standard_normal(model.signature.input_shape(size), dtype=np.float32)
         with torch.inference_mode():
             expected = model(torch.from_numpy(images)).numpy()
         logits = run(session, images)
@@ -174,5 +173,5 @@ def open_session(graph: bytes) -> Any:
 
 
 def run(session: Any, images: Floats) -> Floats:
-    """Logits (N, 1) of inputs (N, 3, S, S)."""
+    """Logits (N, classes) of inputs."""
     return np.asarray(session.run(None, {session.get_inputs()[0].name: images})[0], np.float32)

@@ -85,6 +85,8 @@ class Recipe:
 
     name: str
     model: Literal["backbone", "detector"] = "backbone"
+    architecture: str = "ms_eff_gcvit_b0"
+    """Of the detector; the backbone alone is always that of ``ms_eff_gcvit_b0``."""
     side: int = 160
     blend_side: int = 224
     steps: int = 4000

@@ -73,14 +73,23 @@ class BackboneTrainer(nn.Module):
 
 
 class DetectorTrainer(nn.Module):
-    """A whole detector with a mask head on its backbone's maps; trained second."""
+    """A whole detector with a mask head on its backbone's maps.
+
+    Args:
+        architecture: one of :func:`dfedge_models.names` that gives maps at strides 4, 8 and 16.
+    """
 
     def __init__(
-        self, *, side: int = 224, drop_rate: float = 0.2, drop_path_rate: float = 0.0
+        self,
+        architecture: str = DETECTOR,
+        *,
+        side: int = 224,
+        drop_rate: float = 0.2,
+        drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
         detector = timm.create_model(
-            DETECTOR,
+            architecture,
             pretrained=False,
             img_size=side,
             drop_rate=drop_rate,
@@ -91,8 +100,9 @@ class DetectorTrainer(nn.Module):
 
     @property
     def backbone(self) -> nn.Module:
-        """EfficientNet-B0."""
-        return self.detector.get_submodule("feat_extractor.backbone")
+        """All that sees the picture first: EfficientNet-B0, or the whole of a ConvNeXt."""
+        inner = "backbone" if hasattr(self.detector, "backbone") else "feat_extractor.backbone"
+        return self.detector.get_submodule(inner)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 3, S, S) normalized -> logits (B,) and mask logits (B, 1, S/8, S/8)."""

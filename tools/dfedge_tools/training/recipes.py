@@ -39,5 +39,21 @@ DETECTOR_160: Final = Recipe(
 """The whole of MS-Eff-GCViT b0, from the backbone above, at the backbone's side: a backbone
 trained at 160 px does hardly better than chance at 224 px until it is trained there too."""
 
-RECIPES: Final[dict[str, tuple[Recipe, ...]]] = {"b0": (BACKBONE_160, DETECTOR_160)}
+ATTO_160: Final = Recipe(
+    name="atto-160",
+    model="detector",
+    architecture="dfedge_convnext_atto",
+    side=160,
+    steps=3600,
+    curriculum_steps=1400,
+    seed=20261123,
+    mix=Mix(still_pairs=6, clip_blend_pairs=2, clip_pairs=4),
+    optim=Optim(learning_rate=2e-3, weight_decay=0.05, warmup_steps=200),
+)
+"""ConvNeXt-Atto from scratch in one stage: there is nothing in it but the backbone."""
+
+RECIPES: Final[dict[str, tuple[Recipe, ...]]] = {
+    "b0": (BACKBONE_160, DETECTOR_160),
+    "atto": (ATTO_160,),
+}
 """Stages by name; each starts from the averaged weights of the one before."""

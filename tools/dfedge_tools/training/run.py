@@ -71,7 +71,7 @@ def build_net(recipe: Recipe, start_from: Path | None) -> BackboneTrainer | Dete
     """
     if recipe.model == "backbone":
         return BackboneTrainer()
-    net = DetectorTrainer(side=recipe.side)
+    net = DetectorTrainer(recipe.architecture, side=recipe.side)
     if start_from is not None:
         net.start_from(checkpoints.load(start_from)["ema"])
     return net
