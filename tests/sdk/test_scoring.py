@@ -77,7 +77,7 @@ def test_a_softmax_output_becomes_log_odds_of_fake(fake_index: int) -> None:
 
 
 def test_several_sigmoids_are_set_against_each_other() -> None:
-    """P(fake) is the sigmoid of fake divided by the sum of all: above half when it is the larger."""
+    """P(fake) is the sigmoid of fake over the sum of all: above half when it is the larger."""
     output = Output(name="logits", classes=("fake", "real"), fake_index=0, activation="sigmoid")
     logits = np.array([[2.0, -1.0], [0.1, 0.2], [-800.0, 700.0]], dtype=np.float64)
     shares = 1 / (1 + np.exp(-logits[:2]))

@@ -39,5 +39,6 @@ def _add_broken(entry: EntryPoint, subparsers: Subparsers, error: Exception) -> 
         )
 
     parser = subparsers.add_parser(entry.name, help="cannot be loaded")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.prefix_chars = "\0"  # so that every argument is taken, whatever it looks like
+    parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     parser.set_defaults(handler=handler)
