@@ -1,4 +1,4 @@
-"""Torch architectures of the models; importing this registers them with timm."""
+"""Torch architectures of the models; importing this registers the edge models with timm."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dfedge_models.convnext import (
     dfedge_convnext_tiny,
 )
 from dfedge_models.detector import IMAGENET_MEAN, IMAGENET_STD, DetectorModel, FrameDetector
+from dfedge_models.genconvit import GenConViT, GenConViTED, genconvit_ed
 from dfedge_models.ms_eff_gcvit import (
     MSEffGCViT,
     ms_eff_gcvit_b0,
@@ -24,12 +25,15 @@ __all__ = [
     "ConvNeXtDetector",
     "DetectorModel",
     "FrameDetector",
+    "GenConViT",
+    "GenConViTED",
     "MSEffGCViT",
     "ModelSignature",
     "create",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",
+    "genconvit_ed",
     "ms_eff_gcvit_b0",
     "ms_eff_gcvit_b5",
     "names",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -15,9 +16,15 @@ __all__ = [
     "IMAGENET_STD",
     "DetectorModel",
     "FrameDetector",
+    "Shapes",
     "backbone_entries",
+    "check_entries",
     "load_exactly",
+    "shapes_of",
 ]
+
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+"""Names of a state dict's entries, each with its shape."""
 
 
 class DetectorModel(nn.Module, ABC):
@@ -31,6 +38,24 @@ class DetectorModel(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``signature.input_shape(B)`` -> (B, classes) logits."""
+
+    def official_entries(self) -> Shapes:
+        """Entries that a published checkpoint of this model holds, each with its shape.
+
+        They are the model's own unless it says otherwise: a checkpoint may hold more, which is
+        dropped, or the same by other names.
+        """
+        return shapes_of(self.state_dict())
+
+    def load_official(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Load a published checkpoint; strict, though what takes no part in the result is dropped.
+
+        Raises:
+            ValueError: it has not exactly :meth:`official_entries`; the message names entries that
+                are missing, unexpected or misshapen, and nothing has been loaded.
+        """
+        check_entries(state, self.official_entries(), what=f"{type(self).__name__} as published")
+        self.load_state_dict({name: state[name] for name in self.state_dict()})
 
 
 class FrameDetector(DetectorModel):
@@ -83,19 +108,32 @@ def load_exactly(module: nn.Module, state: Mapping[str, torch.Tensor], *, what: 
     Raises:
         ValueError: it has not; nothing has been loaded then.
     """
-    own = module.state_dict()
-    problems = [f"lacks {name}" for name in own if name not in state]
-    problems += [f"has {name}, which the model has not" for name in state if name not in own]
+    check_entries(state, shapes_of(module.state_dict()), what=what)
+    module.load_state_dict(dict(state))
+
+
+def check_entries(state: Mapping[str, torch.Tensor], expected: Shapes, *, what: str) -> None:
+    """Refuse a state that has not exactly these entries.
+
+    Raises:
+        ValueError: with the first three entries at fault, and the number of the others.
+    """
+    problems = [f"lacks {name}" for name in expected if name not in state]
+    problems += [f"has {name}, which the model has not" for name in state if name not in expected]
     problems += [
-        f"{name} is {tuple(state[name].shape)}, in the model {tuple(own[name].shape)}"
-        for name in own
-        if name in state and own[name].shape != state[name].shape
+        f"{name} is {tuple(state[name].shape)}, in the model {shape}"
+        for name, shape in expected.items()
+        if name in state and tuple(state[name].shape) != shape
     ]
     if problems:
         shown = "; ".join(problems[:3])
         more = f"; {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ValueError(f"the weights do not fit {what}: {shown}{more}; give those made for it")
-    module.load_state_dict(dict(state))
+
+
+def shapes_of(state: Mapping[str, torch.Tensor]) -> Shapes:
+    """The shape of each entry of a state."""
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def backbone_entries(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ from dfedge_models.convnext import (
     dfedge_convnext_tiny,
 )
 from dfedge_models.detector import DetectorModel
+from dfedge_models.genconvit import genconvit_ed
 from dfedge_models.ms_eff_gcvit import ms_eff_gcvit_b0, ms_eff_gcvit_b5
 
 _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
@@ -21,6 +22,7 @@ _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
         dfedge_convnext_atto,
         dfedge_convnext_femto,
         dfedge_convnext_tiny,
+        genconvit_ed,
     )
 }
 
@@ -33,11 +35,12 @@ def names() -> tuple[str, ...]:
 def create(name: str, **options: Any) -> DetectorModel:
     """An architecture with fresh weights, in training mode.
 
-    The same names work with ``timm.create_model`` once this package is imported.
+    The names of the edge models work with ``timm.create_model`` too once this package is imported.
 
     Args:
         name: one of :func:`names`.
-        options: of the architecture: `img_size` (a multiple of 32), `drop_rate`, `drop_path_rate`.
+        options: of the architecture: `img_size` (a multiple of 32), for the edge models `drop_rate`
+            and `drop_path_rate` too.
 
     Raises:
         ValueError: there is no architecture of that name, or an option cannot work.

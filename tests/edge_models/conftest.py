@@ -32,8 +32,13 @@ def seeded_weights(model: Any, *, backbone_gain: float) -> dict[str, Any]:
     for name, value in state.items():
         if value.is_floating_point():
             gain = backbone_gain if "backbone." in name else OFFICIAL_GAIN
-            state[name] = torch.from_numpy(_seeded_entry(name, tuple(value.shape), gain))
+            state[name] = seeded_entry(name, tuple(value.shape), gain)
     return dict(state)
+
+
+def seeded_entry(name: str, shape: tuple[int, ...], gain: float = OFFICIAL_GAIN) -> Any:
+    """One entry of a state, by the rule of the oracles, float32."""
+    return torch.from_numpy(_seeded_array(name, shape, gain))
 
 
 def seeded_input(shape: tuple[int, ...]) -> Any:
@@ -56,12 +61,18 @@ def seeded_model() -> Callable[..., Any]:
 
 
 @pytest.fixture
+def seeded_weight() -> Callable[..., Any]:
+    """Makes one entry of the oracles' weights: ``(name, shape)``."""
+    return seeded_entry
+
+
+@pytest.fixture
 def seeded_images() -> Callable[..., Any]:
     """Makes the oracles' input of a shape."""
     return seeded_input
 
 
-def _seeded_entry(name: str, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float32]:
+def _seeded_array(name: str, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float32]:
     generator = np.random.default_rng(zlib.crc32(name.encode()))
     z = generator.standard_normal(shape, dtype=np.float32)
     last = name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""What every edge model gives and takes, without any reference at hand."""
+"""What there is by name, and what every edge model gives and takes, with no reference at hand."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ from dfedge_models import FrameDetector
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "edge_logits.json"
 B0, ATTO = "ms_eff_gcvit_b0", "dfedge_convnext_atto"
+EDGE = (
+    "ms_eff_gcvit_b0",
+    "ms_eff_gcvit_b5",
+    "dfedge_convnext_atto",
+    "dfedge_convnext_femto",
+    "dfedge_convnext_tiny",
+)
 
 
 def test_the_architectures_are_these() -> None:
     """The list that tools and documentation show."""
     assert dfedge_models.names() == (
-        "ms_eff_gcvit_b0",
-        "ms_eff_gcvit_b5",
-        "dfedge_convnext_atto",
-        "dfedge_convnext_femto",
-        "dfedge_convnext_tiny",
+        *EDGE,
+        "genconvit_ed",
     )
 
 
-@pytest.mark.parametrize("name", dfedge_models.names())
+@pytest.mark.parametrize("name", EDGE)
 def test_the_logits_are_the_recorded_ones(
     name: str, seeded_model: Callable[..., Any], seeded_images: Callable[..., Any]
 ) -> None:
@@ -46,7 +50,7 @@ def test_the_logits_are_the_recorded_ones(
     assert logits[:, 0].tolist() == pytest.approx(golden[name], abs=2e-5)
 
 
-@pytest.mark.parametrize("name", dfedge_models.names())
+@pytest.mark.parametrize("name", EDGE)
 def test_timm_knows_the_architecture(name: str) -> None:
     """Importing the package is enough for timm to list and describe it."""
     assert timm.is_model(name)
