@@ -108,7 +108,7 @@ class Decoder(nn.Module):
     def __init__(self, *channels: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(*channels):
+        for before, after in itertools.pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 2, stride=2), nn.ReLU()]
         self.features = nn.Sequential(*layers)
 
