@@ -9,7 +9,18 @@ from dfedge_models.convnext import (
     dfedge_convnext_tiny,
 )
 from dfedge_models.detector import IMAGENET_MEAN, IMAGENET_STD, DetectorModel, FrameDetector
-from dfedge_models.genconvit import GenConViT, GenConViTED, genconvit_ed
+from dfedge_models.genconvit import (
+    GenConViT,
+    GenConViTED,
+    GenConViTVAE,
+    genconvit_ed,
+    genconvit_vae,
+)
+from dfedge_models.genconvit_ensemble import (
+    GenConViTEnsemble,
+    genconvit,
+    published_clip_score,
+)
 from dfedge_models.ms_eff_gcvit import (
     MSEffGCViT,
     ms_eff_gcvit_b0,
@@ -27,15 +38,20 @@ __all__ = [
     "FrameDetector",
     "GenConViT",
     "GenConViTED",
+    "GenConViTEnsemble",
+    "GenConViTVAE",
     "MSEffGCViT",
     "ModelSignature",
     "create",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",
+    "genconvit",
     "genconvit_ed",
+    "genconvit_vae",
     "ms_eff_gcvit_b0",
     "ms_eff_gcvit_b5",
     "names",
+    "published_clip_score",
     "resize_windows",
 ]

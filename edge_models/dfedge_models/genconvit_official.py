@@ -47,6 +47,11 @@ def unused_latent(features: int, latent: int) -> Shapes:
     }
 
 
+def unused_head(features: int, hidden: int) -> Shapes:
+    """Entries of a layer of the VAE for the features of one picture alone."""
+    return _affine("fc3", hidden, features)
+
+
 def _swin_tiny() -> Shapes:
     entries = _affine("patch_embed.proj", WIDTH, 3, 4, 4) | _affine("patch_embed.norm", WIDTH)
     for stage, depth in enumerate(DEPTHS):

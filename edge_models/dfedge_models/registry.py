@@ -11,7 +11,8 @@ from dfedge_models.convnext import (
     dfedge_convnext_tiny,
 )
 from dfedge_models.detector import DetectorModel
-from dfedge_models.genconvit import genconvit_ed
+from dfedge_models.genconvit import genconvit_ed, genconvit_vae
+from dfedge_models.genconvit_ensemble import genconvit
 from dfedge_models.ms_eff_gcvit import ms_eff_gcvit_b0, ms_eff_gcvit_b5
 
 _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
@@ -23,6 +24,8 @@ _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
         dfedge_convnext_femto,
         dfedge_convnext_tiny,
         genconvit_ed,
+        genconvit_vae,
+        genconvit,
     )
 }
 

@@ -74,18 +74,23 @@ def seeded_images() -> Callable[..., Any]:
 
 def _seeded_array(name: str, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float32]:
     generator = np.random.default_rng(zlib.crc32(name.encode()))
-    z = generator.standard_normal(shape, dtype=np.float32)
+    z = np.asarray(
+        generator.standard_normal(shape, dtype=np.float32)
+    )  # changed in place: some are huge
     last = name.rpartition(".")[2]
     if last == "running_var":
-        made = 1 + 0.1 * np.abs(z)
+        np.abs(z, out=z)
+        scale, offset = 0.1, 1.0
     elif last == "running_mean":
-        made = 0.02 * z
+        scale, offset = 0.02, 0.0
     elif "gamma" in last:
-        made = 0.5 + 0.1 * z
+        scale, offset = 0.1, 0.5
     elif len(shape) >= 2:
-        made = z * math.sqrt(gain / math.prod(shape[1:]))
+        scale, offset = math.sqrt(gain / math.prod(shape[1:])), 0.0
     elif last == "weight":
-        made = 1 + 0.1 * z
+        scale, offset = 0.1, 1.0
     else:
-        made = 0.02 * z
-    return made.astype(np.float32)
+        scale, offset = 0.02, 0.0
+    z *= np.float32(scale)
+    z += np.float32(offset)
+    return z

@@ -34,6 +34,8 @@ def test_the_architectures_are_these() -> None:
     assert dfedge_models.names() == (
         *EDGE,
         "genconvit_ed",
+        "genconvit_vae",
+        "genconvit",
     )
 
 
