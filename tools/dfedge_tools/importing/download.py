@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 from tqdm import tqdm
@@ -103,33 +103,45 @@ def fetch(
             connection keeps failing, or the disk is full. What arrived is kept unless it is wrong.
     """
     check_address(url)
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with _bar(target.name, quiet=quiet) as bar:
-        transfer = _Transfer(url, part, size_bytes, bar, sha256)
-        failures = 0
-        while True:
-            before = transfer.have
-            try:
-                _attempt(transfer)
-                break
-            except _DroppedError as error:
-                failures = 0 if transfer.have > before else failures + 1
-                if failures == ATTEMPTS:
-                    raise UsageError(
-                        f"{shown(url)}: {error}, {ATTEMPTS} times in a row; the same command goes "
-                        f"on from the {transfer.have:,} bytes that are here"
-                    ) from error
-                wait(min(max(error.wait_seconds, 2.0**failures), LONGEST_WAIT_SECONDS))
-    _check_content(transfer)
-    part.replace(target)
-    transfer.note.unlink(missing_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _bar(target.name, quiet=quiet) as bar:
+            transfer = _Transfer(url, part, size_bytes, bar, sha256)
+            _until_whole(transfer, wait)
+        _check_content(transfer)
+        part.replace(target)
+        transfer.note.unlink(missing_ok=True)
+    except OSError as error:  # of the disk: those of the network have become dropped tries
+        raise UsageError(
+            f"{part}: cannot be written ({error.strerror or error}); free the disk, then the same "
+            "command goes on from here, or set DFEDGE_HOME to a folder on another one"
+        ) from error
 
 
 def file_sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _until_whole(transfer: _Transfer, wait: Callable[[float], object]) -> None:
+    """Try until the part is the whole file, or nothing more comes."""
+    failures = 0
+    while True:
+        before = transfer.have
+        try:
+            _attempt(transfer)
+        except _DroppedError as error:
+            failures = 0 if transfer.have > before else failures + 1
+            if failures == ATTEMPTS:
+                raise UsageError(
+                    f"{shown(transfer.url)}: {error}, {ATTEMPTS} times in a row; the same command "
+                    f"goes on from the {transfer.have:,} bytes that are here"
+                ) from error
+            wait(min(max(error.wait_seconds, 2.0**failures), LONGEST_WAIT_SECONDS))
+        else:
+            return
 
 
 def _attempt(transfer: _Transfer) -> None:
@@ -236,21 +248,10 @@ def _receive(transfer: _Transfer, response: Any, offset: int) -> int:
                 raise _DroppedError(_reason(error)) from error
             if not chunk:
                 return file.tell()
-            _write(file, chunk, transfer)
+            if file.tell() + len(chunk) > MAX_BYTES:
+                raise UsageError(f"{shown(transfer.url)}: is over {MAX_BYTES:,} bytes")
+            file.write(chunk)
             transfer.bar.update(len(chunk))
-
-
-def _write(file: IO[bytes], chunk: bytes, transfer: _Transfer) -> None:
-    if file.tell() + len(chunk) > MAX_BYTES:
-        raise UsageError(f"{shown(transfer.url)}: is over {MAX_BYTES:,} bytes; no checkpoint is")
-    try:
-        file.write(chunk)
-        file.flush()
-    except OSError as error:
-        raise UsageError(
-            f"{transfer.part}: cannot be written ({error.strerror or error}); free the disk, then "
-            "the same command goes on from here, or set DFEDGE_HOME to a folder on another one"
-        ) from error
 
 
 def _check_content(transfer: _Transfer) -> None:
