@@ -21,6 +21,7 @@ from dfedge_models.genconvit_ensemble import (
     genconvit,
     published_clip_score,
 )
+from dfedge_models.mixture import mixture_logit
 from dfedge_models.ms_eff_gcvit import (
     MSEffGCViT,
     ms_eff_gcvit_b0,
@@ -49,6 +50,7 @@ __all__ = [
     "genconvit",
     "genconvit_ed",
     "genconvit_vae",
+    "mixture_logit",
     "ms_eff_gcvit_b0",
     "ms_eff_gcvit_b5",
     "names",
