@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from dfedge.bundles.card import Calibration, Decision, Output, Quality
 from dfedge.crops import CropQuality
 from dfedge.types import Box, Tensor
 from dfedge.verdict import Label, Observation, Reason, TimelinePoint, TrackVerdict
+
+FrameAggregation: TypeAlias = Literal["mean_logit", "mean_probability"]
+"""How the logits of a track's frames become one, by the card."""
 
 
 def fake_logits(outputs: Tensor, output: Output) -> Tensor:
@@ -83,8 +87,39 @@ def judge_probability(probability: float, decision: Decision) -> Judgement:
     return Judgement(Label.UNCERTAIN, probability, None, (Reason.SCORE_IN_UNSURE_BAND,))
 
 
+def aggregate(logits: Sequence[float], how: FrameAggregation) -> float:
+    """The logit of a track from those of its frames, before calibration.
+
+    Args:
+        logits: at least one, finite, of any size.
+        how: their mean, or the log-odds of the mean of the probabilities ``sigmoid(logit)``. The
+            latter is worked out on logarithms, so that probabilities of 0 and 1 stay finite.
+    """
+    if how == "mean_logit":
+        return math.fsum(logits) / len(logits)
+    values = np.asarray(logits, dtype=np.float64)
+    log_fake, log_real = -np.logaddexp(0.0, -values), -np.logaddexp(0.0, values)
+    return float(np.logaddexp.reduce(log_fake) - np.logaddexp.reduce(log_real))
+
+
+def usable_frames_needed(decision: Decision, clip_frames: int = 1) -> int:
+    """Usable frames of one person that a verdict on a video asks for.
+
+    Args:
+        clip_frames: frames the model takes at once. A model of clips needs at least half of them,
+            rounded up: a clip made up of repeats shows it no movement.
+    """
+    half = (clip_frames + 1) // 2 if clip_frames > 1 else 1
+    return max(decision.min_usable_frames, half)
+
+
 def judge_track(
-    track_id: int, observations: Sequence[Observation], decision: Decision, *, frames_sampled: int
+    track_id: int,
+    observations: Sequence[Observation],
+    decision: Decision,
+    *,
+    frames_sampled: int,
+    clip_frames: int = 1,
 ) -> TrackVerdict:
     """What is said of one person.
 
@@ -92,15 +127,17 @@ def judge_track(
         track_id: number of the track.
         observations: at least one, in order of time.
         decision: calibration, thresholds and the number of usable frames asked for.
-        frames_sampled: frames of the source that were looked at; of a single one no more is asked.
+        frames_sampled: frames of the source that were looked at; of a single one no more is asked,
+            but by a model of clips.
+        clip_frames: frames the model takes at once; 1 for a model of single pictures.
     """
     usable = [observation for observation in observations if observation.usable]
-    counted = usable or observations
-    logit = math.fsum(observation.logit for observation in counted) / len(counted)
+    counted = [observation.logit for observation in usable or observations]
+    logit = aggregate(counted, decision.frame_aggregation)
     judgement = judge_probability(calibrate(logit, decision.calibration), decision)
-    if len(usable) < _frames_needed(decision, frames_sampled):
+    if len(usable) < _frames_needed(decision, frames_sampled, clip_frames):
         issues = _by_frequency(observations)
-        few = () if frames_sampled == 1 else (Reason.TOO_FEW_FRAMES,)
+        few = () if _is_still(frames_sampled, clip_frames) else (Reason.TOO_FEW_FRAMES,)
         judgement = Judgement(Label.UNCERTAIN, judgement.fake_probability, None, (*few, *issues))
     assert judgement.fake_probability is not None
     return TrackVerdict(
@@ -115,7 +152,11 @@ def judge_track(
 
 
 def judge_clip(
-    tracks: Sequence[TrackVerdict], decision: Decision, *, frames_sampled: int
+    tracks: Sequence[TrackVerdict],
+    decision: Decision,
+    *,
+    frames_sampled: int,
+    clip_frames: int = 1,
 ) -> Judgement:
     """The verdict on the whole source: that of its most suspicious person with enough frames.
 
@@ -124,7 +165,7 @@ def judge_clip(
     """
     if not tracks:
         return Judgement(Label.NO_FACE, None, None, (Reason.NO_FACE,))
-    needed = _frames_needed(decision, frames_sampled)
+    needed = _frames_needed(decision, frames_sampled, clip_frames)
     judged = [track for track in tracks if track.usable_frames >= needed]
     suspect = max(judged or tracks, key=lambda track: (track.fake_probability, -track.track_id))
     return Judgement(suspect.label, suspect.fake_probability, suspect.confidence, suspect.reasons)
@@ -144,8 +185,15 @@ def timeline(
     )
 
 
-def _frames_needed(decision: Decision, frames_sampled: int) -> int:
-    return 1 if frames_sampled == 1 else decision.min_usable_frames
+def _frames_needed(decision: Decision, frames_sampled: int, clip_frames: int) -> int:
+    if _is_still(frames_sampled, clip_frames):
+        return 1
+    return usable_frames_needed(decision, clip_frames)
+
+
+def _is_still(frames_sampled: int, clip_frames: int) -> bool:
+    """Whether a single picture is judged by a model of single pictures."""
+    return frames_sampled == clip_frames == 1
 
 
 def _by_frequency(observations: Sequence[Observation]) -> tuple[Reason, ...]:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from dfedge.bundles.card import (
     Calibration,
@@ -16,6 +17,7 @@ from dfedge.bundles.card import (
 )
 from dfedge.crops import CropQuality
 from dfedge.scoring import (
+    aggregate,
     calibrate,
     fake_logits,
     judge_clip,
@@ -23,6 +25,7 @@ from dfedge.scoring import (
     judge_track,
     quality_issues,
     timeline,
+    usable_frames_needed,
 )
 from dfedge.types import Box
 from dfedge.verdict import Label, Observation, Reason, TrackVerdict
@@ -144,6 +147,58 @@ def test_a_track_is_judged_by_the_mean_logit_of_its_usable_frames() -> None:
     assert verdict.label is Label.FAKE
     assert verdict.fake_probability == pytest.approx(calibrate(3.0, DECISION.calibration))
     assert verdict.usable_frames == 3
+
+
+def test_a_card_may_ask_for_the_mean_of_probabilities() -> None:
+    """Then calibration comes after the mean: GenConViT averages sigmoids over frames."""
+    decision = structs.replace(
+        DECISION,
+        frame_aggregation="mean_probability",
+        calibration=Calibration(temperature=2.0, bias=0.5, fitted_on="tests"),
+    )
+    logits = [4.0, -1.0, 0.5]
+    verdict = judge_track(0, [observation(x) for x in logits], decision, frames_sampled=3)
+    mean = sum(1 / (1 + math.exp(-x)) for x in logits) / 3
+    expected = calibrate(math.log(mean / (1 - mean)), decision.calibration)
+    assert verdict.fake_probability == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [
+        ([900.0, 900.0], 900.0),
+        ([-900.0, -900.0], -900.0),
+        ([900.0, -900.0], 0.0),
+        ([900.0, 900.0, -900.0], math.log(2)),
+        ([2.0], 2.0),
+    ],
+)
+def test_the_mean_of_probabilities_is_exact_where_they_are_0_and_1(
+    logits: list[float], expected: float
+) -> None:
+    """No log of zero, and nothing is cut off."""
+    assert aggregate(logits, "mean_probability") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("clip_frames", "asked_by_the_card", "expected"),
+    [(1, 5, 5), (12, 1, 6), (12, 9, 9), (7, 1, 4), (2, 1, 1)],
+)
+def test_a_model_of_clips_needs_half_of_its_frames(
+    clip_frames: int, asked_by_the_card: int, expected: int
+) -> None:
+    """Rounded up, or more where the card asks for more."""
+    decision = structs.replace(DECISION, min_usable_frames=asked_by_the_card)
+    assert usable_frames_needed(decision, clip_frames) == expected
+
+
+def test_of_a_single_picture_a_model_of_clips_says_too_few_frames() -> None:
+    """A picture repeated is no clip; the number stays, without a label."""
+    seen = [observation(9.0)]
+    verdict = judge_track(0, seen, DECISION, frames_sampled=1, clip_frames=4)
+    assert (verdict.label, verdict.reasons) == (Label.UNCERTAIN, (Reason.TOO_FEW_FRAMES,))
+    judgement = judge_clip([verdict], DECISION, frames_sampled=1, clip_frames=4)
+    assert judgement.label is Label.UNCERTAIN
 
 
 def test_too_few_usable_frames_are_uncertain_however_high_the_score() -> None:
