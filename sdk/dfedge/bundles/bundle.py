@@ -25,6 +25,7 @@ from dfedge.bundles.card import CARD_SCHEMA, Card, DetectorCard, FaceDetectorCar
 from dfedge.bundles.consistency import card_problems
 from dfedge.bundles.onnx_header import read_onnx_header
 from dfedge.bundles.opset import OLDEST_RUNTIME_OPSET, newest_runtime_opset
+from dfedge.bundles.ort_header import is_ort_format, read_ort_header
 from dfedge.errors import BundleFormatError, BundleIntegrityError
 
 Role: TypeAlias = Literal["model", "preprocess", "source"]
@@ -80,7 +81,7 @@ class Bundle:
             return self.contents[entry.name]
         with open_members(self.path) as members:
             content = _read_entry(self.path, members, entry)
-        _check_onnx(self.path, self.card, entry, content)
+        _check_graph(self.path, self.card, entry, content)
         return content
 
 
@@ -106,7 +107,7 @@ def load_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
         if verify:
             for entry in card.files:
                 contents[entry.name] = _read_entry(path, members, entry)
-                _check_onnx(path, card, entry, contents[entry.name])
+                _check_graph(path, card, entry, contents[entry.name])
     return Bundle(path, card, card_json, MappingProxyType(contents))
 
 
@@ -178,10 +179,26 @@ def _read_entry(path: Path, members: Members, entry: FileEntry) -> bytes:
     return content
 
 
-def _check_onnx(path: Path, card: Card, entry: FileEntry, content: bytes) -> None:
+def _check_graph(path: Path, card: Card, entry: FileEntry, content: bytes) -> None:
     if entry.role not in ("model", "preprocess"):
         return
     label = path / entry.name
+    opset = _ort_opset(label, content) if is_ort_format(content) else _onnx_opset(label, content)
+    if opset is None:
+        raise BundleFormatError(f"{label}: declares no ONNX opset; export the bundle again")
+    if entry.role == "model" and opset != card.opset:
+        raise BundleFormatError(
+            f"{label}: is of ONNX opset {opset}, its card says {card.opset}; "
+            "export the bundle again"
+        )
+    if opset > OLDEST_RUNTIME_OPSET and opset > newest_runtime_opset():
+        raise BundleFormatError(
+            f"{label}: needs ONNX opset {opset}, the installed onnxruntime knows them up to "
+            f"{newest_runtime_opset()}; pip install -U onnxruntime"
+        )
+
+
+def _onnx_opset(label: Path, content: bytes) -> int | None:
     try:
         header = read_onnx_header(content)
     except ValueError as error:
@@ -192,15 +209,14 @@ def _check_onnx(path: Path, card: Card, entry: FileEntry, content: bytes) -> Non
         raise BundleFormatError(
             f"{label}: keeps weights in a file outside the bundle; export it as one file"
         )
-    if header.opset is None:
-        raise BundleFormatError(f"{label}: declares no ONNX opset; export the bundle again")
-    if entry.role == "model" and header.opset != card.opset:
+    return header.opset
+
+
+def _ort_opset(label: Path, content: bytes) -> int | None:
+    try:
+        return read_ort_header(content).opset
+    except ValueError as error:
         raise BundleFormatError(
-            f"{label}: is of ONNX opset {header.opset}, its card says {card.opset}; "
+            f"{label}: is a damaged model of ONNX Runtime's format: {error}; "
             "export the bundle again"
-        )
-    if header.opset > OLDEST_RUNTIME_OPSET and header.opset > newest_runtime_opset():
-        raise BundleFormatError(
-            f"{label}: needs ONNX opset {header.opset}, the installed onnxruntime knows them up to "
-            f"{newest_runtime_opset()}; pip install -U onnxruntime"
-        )
+        ) from error
