@@ -17,8 +17,8 @@ from dfedge.bundles.card import OperatingPoint, Provenance, Quality
 from dfedge.types import Image
 from dfedge_models import FrameDetector
 from dfedge_tools.evaluate import BundleScorer, main
-from dfedge_tools.export import export_bundle
 from dfedge_tools.exporting.bundle import DecisionNumbers, Description
+from dfedge_tools.exporting.exporter import export_bundle
 
 
 class Redness(FrameDetector):

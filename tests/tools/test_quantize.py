@@ -27,7 +27,8 @@ from dfedge.bundles.card import Calibration, DetectorCard, Metric, Quantization
 from dfedge.errors import FidelityError, UsageError
 from dfedge.types import Image
 from dfedge_tools import quantize
-from dfedge_tools.export import _plain_description, export_bundle
+from dfedge_tools.exporting.bundle import plain_description
+from dfedge_tools.exporting.exporter import export_bundle
 from dfedge_tools.exporting.graph import open_session, run
 from dfedge_tools.exporting.shrink import RECIPE, shrink
 
@@ -46,7 +47,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
             if parameter.ndim >= 2:
                 parameter.normal_(std=math.sqrt(1 / math.prod(parameter.shape[1:])))
     (folder / "w.pt").write_bytes(b"weights")
-    description = _plain_description(B0, folder / "w.pt")
+    description = plain_description(B0, folder / "w.pt")
     export_bundle(model, folder / "b0", architecture=B0, description=description)
     return load_bundle(folder / "b0")
 

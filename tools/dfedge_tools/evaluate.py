@@ -259,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--split", choices=("train", "val"), default="val", help="which clips (default: val)")
     add("--stills", type=Path, help="genuine stills with manifest.csv: their held-back tenth")
     add("--scores", type=Path, help="also write a line a frame here, for dfedge_tools.calibrate")
-    add("--metrics", type=Path, help="also write the figures here, for dfedge_tools.export")
+    add("--metrics", type=Path, help="also write the figures here, for dfedge export")
     add("--json", action="store_true", help="one JSON object instead of text")
     return parser
 

@@ -18,6 +18,7 @@ from dfedge.bundles.card import (
     Calibration,
     CropContract,
     Decision,
+    Deployment,
     DetectorCard,
     FileEntry,
     Input,
@@ -27,12 +28,14 @@ from dfedge.bundles.card import (
     Provenance,
     Quality,
 )
+from dfedge.bundles.ort_header import is_ort_format
 from dfedge.errors import UsageError
 from dfedge.runtime import open_model
 from dfedge_models import ModelSignature
 from dfedge_tools.exporting.graph import INPUT_NAME, OUTPUT_NAME
 
 MODEL_NAME = "model.onnx"
+ORT_MODEL_NAME = "model.ort"
 PREPROCESS_NAME = "preprocess.onnx"
 
 Role = Literal["model", "preprocess"]
@@ -80,6 +83,30 @@ UNCALIBRATED = DecisionNumbers(
 """Without labelled data a model must say UNCERTAIN rather than guess."""
 
 
+def plain_description(architecture: str, checkpoint: Path) -> Description:
+    """What can be said of weights that nobody described.
+
+    Args:
+        checkpoint: file of the weights; its name and hash go into the card, its folder does not.
+    """
+    return Description(
+        name=architecture.replace("_", "-"),
+        version="0.0.0",
+        summary=f"{architecture} with weights that nobody has described.",
+        licence="LicenseRef-unknown",
+        provenance=Provenance(
+            training_data="unknown",
+            command=f"dfedge export --arch {architecture} --checkpoint {checkpoint.name}",
+            source_sha256=sha256(checkpoint.read_bytes()),
+        ),
+        limits=("Nothing is known of what it was trained on, or how well it does.",),
+        quality=Quality(
+            min_face_pixels=0.0, min_sharpness=0.0, min_brightness=0.0, max_brightness=255.0
+        ),
+        min_usable_frames=1,
+    )
+
+
 def read_json(path: Path, kind: type[T], *, option: str) -> T:
     """Read a JSON file of a type.
 
@@ -105,6 +132,7 @@ def build_card(
     signature: ModelSignature,
     opset: int,
     files: Mapping[Role, bytes],
+    deployment: Deployment | None = None,
 ) -> DetectorCard:
     """The card of a detector for the given files."""
     return DetectorCard(
@@ -138,6 +166,7 @@ def build_card(
             quality=description.quality,
             min_usable_frames=description.min_usable_frames,
         ),
+        deployment=deployment,
     )
 
 
@@ -156,10 +185,9 @@ def model_input(signature: ModelSignature) -> Input:
 
 def file_entries(files: Mapping[Role, bytes]) -> tuple[FileEntry, ...]:
     """The card's list of files."""
-    names: dict[Role, str] = {"model": MODEL_NAME, "preprocess": PREPROCESS_NAME}
     return tuple(
         FileEntry(
-            name=names[role],
+            name=_file_name(role, content),
             role=role,
             sha256=sha256(content),
             size_bytes=len(content),
@@ -197,6 +225,12 @@ def write_bundle(folder: Path, card: DetectorCard, files: Mapping[Role, bytes]) 
 def sha256(content: bytes) -> str:
     """Hexadecimal, as cards have it."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _file_name(role: Role, content: bytes) -> str:
+    if role == "preprocess":
+        return PREPROCESS_NAME
+    return ORT_MODEL_NAME if is_ort_format(content) else MODEL_NAME
 
 
 def _role(entry: FileEntry) -> Role:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import onnxsim
 import torch
 
 from dfedge.bundles.opset import import_onnxruntime
-from dfedge.errors import FidelityError
+from dfedge.errors import FidelityError, UsageError
 from dfedge_models import DetectorModel
 
 OPSET = 20
@@ -27,9 +27,16 @@ OUTPUT_NAME = "logit"
 TOLERANCE = 1e-4
 """Largest difference of a logit from torch's."""
 BATCH_SIZES = (1, 2, 5)
+CLIP_BATCH_SIZES = (1, 2)
+"""Of a model of clips, one of which costs seconds."""
 CHECK_SEED = 20261121
+SIMPLIFY_LIMIT = 1_000_000_000
+"""Bytes of weights; onnxsim holds several copies of the graph at once."""
+FILE_LIMIT = (1 << 31) - (1 << 24)
+"""Bytes of weights in one protobuf message of 2 GiB, with room for the graph around them."""
 
 Floats = npt.NDArray[np.float32]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +44,16 @@ class ExportReport:
     """What an export was checked to be.
 
     Attributes:
-        nodes: of the graph that was written.
+        nodes: of the graph.
         max_difference: largest difference of a logit from torch's, over all batches.
         batch_sizes: those it was checked with.
+        simplified: what onnxsim did, or why it was left out.
     """
 
     nodes: int
     max_difference: float
     batch_sizes: tuple[int, ...]
+    simplified: str
 
 
 def export_onnx(
@@ -52,7 +61,7 @@ def export_onnx(
     path: Path,
     *,
     opset: int = OPSET,
-    batch_sizes: Sequence[int] = BATCH_SIZES,
+    batch_sizes: Sequence[int] | None = None,
     tolerance: float = TOLERANCE,
 ) -> ExportReport:
     """Write a model as ONNX: ``input`` (batch, 3, S, S) in, ``logit`` (batch, classes) out.
@@ -63,23 +72,66 @@ def export_onnx(
     Args:
         model: is put into eval mode.
         opset: 18 to 23.
-        batch_sizes: batches of seeded noise to compare with torch.
+        batch_sizes: batches of seeded noise to compare with torch; the default has three, or two
+            for a model of clips.
         tolerance: largest difference of a logit that passes.
 
     Raises:
         FidelityError: the graph gives other numbers than torch; nothing is written.
+        UsageError: the weights are more than one ONNX file can hold.
     """
-    proto = simplify(trace(model, opset=opset))
+    proto, report = export_graph(model, opset=opset, batch_sizes=batch_sizes, tolerance=tolerance)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(serialize(proto))
+    return report
+
+
+def export_graph(
+    model: DetectorModel,
+    *,
+    opset: int = OPSET,
+    simplified: bool = True,
+    batch_sizes: Sequence[int] | None = None,
+    tolerance: float = TOLERANCE,
+    progress: Progress = lambda step: None,
+) -> tuple[onnx.ModelProto, ExportReport]:
+    """As :func:`export_onnx`, in memory.
+
+    Args:
+        simplified: by onnxsim, unless the graph is over :data:`SIMPLIFY_LIMIT`.
+        progress: is told of each step before it begins.
+    """
+    if batch_sizes is None:
+        batch_sizes = BATCH_SIZES if model.signature.frames == 1 else CLIP_BATCH_SIZES
+    progress("tracing")
+    proto = strip(trace(model, opset=opset))
+    before, size = len(proto.graph.node), weight_bytes(proto)
+    if size > FILE_LIMIT:
+        raise UsageError(
+            f"the graph holds {size / 1e9:.1f} GB of weights, over the 2 GB of one ONNX file "
+            "(protobuf); weights in files beside it are not for bundles. Export a smaller model"
+        )
+    said = "not simplified: switched off"
+    if simplified and size > SIMPLIFY_LIMIT:
+        said = f"not simplified: {size / 1e9:.1f} GB of weights, over {SIMPLIFY_LIMIT / 1e9:g} GB"
+    elif simplified:
+        progress("simplifying")
+        proto = simplify(proto)
+        said = f"simplified by onnxsim from {before} nodes"
+    progress("comparing with torch")
     difference = compare(model, proto.SerializeToString(), batch_sizes=batch_sizes)
     if not difference <= tolerance:  # also when it is not a number
         raise FidelityError(
-            f"{path}: the ONNX graph differs from torch by {difference:.2g} in a logit, over the "
-            f"tolerance of {tolerance:.2g}; it was not written. Look for weights that are not "
-            "finite, or for an operator that the exporter translates wrongly"
+            f"the ONNX graph differs from torch by {difference:.2g} in a logit, over the tolerance "
+            f"of {tolerance:.2g}; it was not written. Look for weights that are not finite, or for "
+            "an operator that the exporter translates wrongly"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(serialize(proto))
-    return ExportReport(len(proto.graph.node), difference, tuple(batch_sizes))
+    return proto, ExportReport(len(proto.graph.node), difference, tuple(batch_sizes), said)
+
+
+def weight_bytes(proto: onnx.ModelProto) -> int:
+    """Size of all constants; the rest of a file is less than a percent of a large one."""
+    return sum(entry.ByteSize() for entry in proto.graph.initializer)
 
 
 def trace(model: DetectorModel, *, opset: int) -> onnx.ModelProto:
