@@ -1,16 +1,18 @@
 """Which parts of a face raise its score: a map for any model that can be asked for scores.
 
 Nothing is known of the model but its answers, so a map is made for every ONNX bundle, without
-gradients and without torch. Places of the crop are blurred in seeded random patterns with soft
-edges, as RISE does (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box
-Models", BMVC 2018), and a linear model is fitted to the scores, as LIME and Kernel SHAP do
-(Lundberg and Lee, NeurIPS 2017): how much each place adds to the log-odds of fake. Every pattern
-comes with its reverse, which frees the fit from pairs of places that act together.
+gradients and without torch. Places of the crop are blurred in patterns with soft edges, as RISE
+does (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC
+2018), and a linear model is fitted to the scores, as LIME and Kernel SHAP do (Lundberg and Lee,
+NeurIPS 2017): how much each place adds to the log-odds of fake. The patterns are those of a
+Plackett-Burman design (Biometrika 1946): every place is shown in half of them, and independently
+of every other place, so 64 scores tell 49 places apart where random patterns need more.
 
 The blurred copy, not a grey block, stands for "nothing to see here": a grey block has edges, and
-edges are what such models look for. On fakes of FaceForensics++ a fit to 96 patterns was more
-faithful (deletion and insertion, under two kinds of replacement) than the same number of RISE's
-averages, and than sliding a window over the crop at one or two scales.
+edges are what such models look for. Chosen on 15 fakes of FaceForensics++ and ``dfedge-b0`` by the
+mean log-odds of insertion less those of deletion, what is removed being blurred / made noise:
+these 64 patterns 4.0 / 2.6, the same fit to 96 random patterns 4.1 / 2.3, RISE's averages of 96
+3.9 / 1.8, a window slid over 64 places 3.9 / 2.0, over two scales 3.5 / 1.7.
 """
 
 from __future__ import annotations
@@ -27,29 +29,19 @@ from dfedge.types import Image, Tensor
 Score: TypeAlias = Callable[[Tensor], npt.NDArray[np.floating]]
 """(N, 3, height, width) inputs to (N,) log-odds of fake."""
 
-PATTERNS = 96
-"""Scores a map costs, by default."""
-CELLS = 6
-"""Places a side that are told apart; finer ones need more patterns for a steady map."""
+CELLS = 7
+"""Places a side that are told apart; a map of 7 x 7 costs 64 scores."""
 BLUR = 0.1
 """Standard deviation of the blur, in sides of the crop: no eye or mouth is left of a face."""
 BATCH = 8
 """Inputs scored at a time."""
 
-_RIDGE = 1.0
-"""Pull of the fit towards no effect, in patterns; it keeps a map of few patterns steady."""
 _STRONGEST = 0.65
 """Opacity of the heat where the map is highest; the face stays visible below it."""
 
 
 def occlusion_map(
-    score: Score,
-    x: Tensor,
-    *,
-    patterns: int = PATTERNS,
-    cells: int = CELLS,
-    seed: int = 0,
-    batch: int = BATCH,
+    score: Score, x: Tensor, *, cells: int = CELLS, seed: int = 0, batch: int = BATCH
 ) -> Tensor:
     """How much each place of a crop adds to the log-odds of fake, against a blurred copy.
 
@@ -57,9 +49,9 @@ def occlusion_map(
 
     Args:
         x: one preprocessed crop, (3, height, width).
-        patterns: scores to ask for, an even number of at least 2.
-        cells: places a side that are told apart.
-        seed: of the random patterns.
+        cells: places a side that are told apart, at least 1. The map costs as many scores as the
+            next power of two above ``cells * cells``.
+        seed: which pattern of the design hides which place.
         batch: inputs scored at a time, at least 1.
 
     Returns:
@@ -69,23 +61,24 @@ def occlusion_map(
     Raises:
         ValueError: an argument is out of its range.
     """
-    if x.ndim != 3 or patterns < 2 or patterns % 2 or min(cells, batch) < 1:
+    if x.ndim != 3 or min(cells, batch) < 1:
         raise ValueError(
-            "a map needs a crop (3, height, width), an even number of patterns, and cells and "
-            f"batch of at least 1; got {x.shape}, {patterns}, {cells}, {batch}"
+            "a map needs a crop (3, height, width), and cells and batch of at least 1; "
+            f"got {x.shape}, {cells}, {batch}"
         )
     height, width = x.shape[1:]
     rows, columns = _soft_cells(height, cells), _soft_cells(width, cells)
-    shown = _patterns(patterns, cells, seed)
+    signs = _design(cells * cells, seed)
     blurred = _blurred(x)
-    scores = np.empty(patterns)
-    for start in range(0, patterns, batch):
-        part = shown[start : start + batch].reshape(-1, cells, cells)
-        masks = np.einsum("ih,nij,jw->nhw", rows, part, columns, optimize=True)[:, np.newaxis]
+    scores = np.empty(len(signs))
+    for start in range(0, len(signs), batch):
+        shown = (signs[start : start + batch] > 0).reshape(-1, cells, cells)
+        masks = np.einsum("ih,nij,jw->nhw", rows, shown, columns, optimize=True)[:, np.newaxis]
         inputs = (blurred + masks * (x - blurred)).astype(np.float32)
         scores[start : start + batch] = score(inputs)
-    effects = _ridge_fit(shown, scores).reshape(cells, cells)
-    return np.asarray(rows.T @ effects @ columns, dtype=np.float32)
+    # The least-squares fit of an orthogonal design: mean score with the place, less without it.
+    effects = signs.T @ scores * (2 / len(signs))
+    return np.asarray(rows.T @ effects.reshape(cells, cells) @ columns, dtype=np.float32)
 
 
 def map_to_view(
@@ -167,20 +160,17 @@ def _soft_cells(length: int, cells: int) -> npt.NDArray[np.float64]:
     return np.asarray(windows / windows.sum(axis=0), dtype=np.float64)
 
 
-def _patterns(count: int, cells: int, seed: int) -> npt.NDArray[np.float64]:
-    """(count, cells * cells) of 1 where a cell is shown and 0 where it is blurred; the second half
-    is the reverse of the first."""
-    half = np.random.default_rng(seed).random((count // 2, cells * cells)) < 0.5
-    return np.concatenate([half, ~half]).astype(np.float64)
+def _design(factors: int, seed: int) -> npt.NDArray[np.float64]:
+    """(runs, factors) of 1 where a place is shown and -1 where it is blurred.
 
-
-def _ridge_fit(
-    shown: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """What showing each cell adds to the score, (cells * cells,)."""
-    centred = shown - 0.5  # the mean of a pattern and its reverse
-    weight = centred.T @ centred + _RIDGE * np.eye(centred.shape[1])
-    return np.linalg.solve(weight, centred.T @ (scores - scores.mean()))
+    Columns of Sylvester's Hadamard matrix, but the first, which is constant: each has as many 1 as
+    -1, and any two are orthogonal.
+    """
+    matrix = np.ones((1, 1))
+    while len(matrix) <= factors:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    columns = 1 + np.random.default_rng(seed).permutation(len(matrix) - 1)[:factors]
+    return np.asarray(matrix[:, columns], dtype=np.float64)
 
 
 def _blurred(x: Tensor) -> Tensor:
