@@ -1,0 +1,163 @@
+"""Torch weights back from a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from dfedge.bundles.bundle import Bundle, load_bundle
+from dfedge.bundles.card import DetectorCard
+from dfedge.errors import FidelityError, UsageError
+from dfedge_models import DetectorModel
+from dfedge_tools import recover
+from dfedge_tools.exporting.checkpoint import load_checkpoint
+from dfedge_tools.exporting.shrink import shrink
+
+from .conftest import ATTO, SIDE, lively_model, write_float_bundle
+
+B0 = "ms_eff_gcvit_b0"
+
+
+def card_of(bundle: Bundle) -> DetectorCard:
+    """The card, which is a detector's."""
+    assert isinstance(bundle.card, DetectorCard)
+    return bundle.card
+
+
+@pytest.fixture(scope="module")
+def b0(tmp_path_factory: pytest.TempPathFactory) -> tuple[DetectorModel, Bundle]:
+    """The b0 with batch norms that are not neutral, and its bundle."""
+    model = lively_model(B0)
+    return model, write_float_bundle(model, B0, tmp_path_factory.mktemp("b0"))
+
+
+def test_a_folded_layer_scale_comes_back_as_ones(atto: DetectorModel, atto_bundle: Bundle) -> None:
+    """Of ConvNeXt only the scale and the layer it went into differ, and their product does not."""
+    model = recover.recover_model(atto_bundle, card_of(atto_bundle))
+    found, expected = model.state_dict(), atto.state_dict()
+    assert list(found) == list(expected)
+    different = {name for name, value in found.items() if not torch.equal(value, expected[name])}
+    assert {name.rpartition("blocks.")[2][2:] for name in different} == {
+        "gamma",
+        "mlp.fc2.weight",
+        "mlp.fc2.bias",
+    }
+    block = "backbone.stages.1.blocks.0."
+    scale = expected[f"{block}gamma"]
+    assert torch.equal(found[f"{block}gamma"], torch.ones_like(scale))
+    product = expected[f"{block}mlp.fc2.bias"] * scale
+    torch.testing.assert_close(found[f"{block}mlp.fc2.bias"], product)
+    assert not model.training
+
+
+@pytest.mark.parametrize("name", ["dfedge_convnext_tiny"])
+def test_a_layer_scale_that_was_not_folded_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    """ConvNeXt-Tiny's linear layers keep it apart: every entry is the same to the last bit."""
+    model = lively_model(name)
+    bundle = write_float_bundle(model, name, tmp_path)
+    found = recover.recover_model(bundle, card_of(bundle)).state_dict()
+    assert [k for k, v in model.state_dict().items() if not torch.equal(v, found[k])] == []
+
+
+def test_folded_batch_norms_come_back_with_the_same_function(
+    b0: tuple[DetectorModel, Bundle],
+) -> None:
+    """MS-Eff-GCViT gives the logits it had before the export, and all else is as it was."""
+    model, bundle = b0
+    found = recover.recover_model(bundle, card_of(bundle))
+    inputs = torch.from_numpy(
+        np.random.default_rng(1).normal(size=(3, 3, SIDE, SIDE)).astype(np.float32)
+    )
+    with torch.inference_mode():
+        np.testing.assert_allclose(found(inputs), model(inputs), atol=1e-4, rtol=1e-4)
+    attention = {k: v for k, v in model.state_dict().items() if "gcvit" in k}
+    own = found.state_dict()
+    assert [k for k, v in attention.items() if not torch.equal(v, own[k])] == []
+    assert any("relative_position_bias_table" in name for name in attention)
+
+
+def test_the_recovered_weights_make_the_same_bundle(
+    b0: tuple[DetectorModel, Bundle], tmp_path: Path
+) -> None:
+    """Exported again, the logits stay and recovering changes nothing more."""
+    _, bundle = b0
+    once = recover.recover_model(bundle, card_of(bundle))
+    again = write_float_bundle(once, B0, tmp_path)
+    twice = recover.recover_model(again, card_of(again))
+    for name, value in once.state_dict().items():
+        np.testing.assert_allclose(twice.state_dict()[name], value, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_stored_short_come_back_as_the_bundle_computes_them(
+    atto: DetectorModel, atto_bundle: Bundle, tmp_path: Path
+) -> None:
+    """Of int8 and float16: near the original, and the same as the small bundle."""
+    small = _with_graph(atto_bundle, shrink(atto_bundle.read("model")), tmp_path / "small")
+    found = recover.recover_model(small, card_of(small))
+    weight = "backbone.stages.0.blocks.0.mlp.fc1.weight"
+    before, after = atto.state_dict()[weight], found.state_dict()[weight]
+    assert not torch.equal(before, after)
+    steps = before.abs().amax(dim=1, keepdim=True) / 127
+    assert ((before - after).abs() <= 0.51 * steps).all()
+
+
+def test_a_graph_of_another_architecture_is_refused(
+    atto_bundle: Bundle, b0: tuple[DetectorModel, Bundle]
+) -> None:
+    """The card says Atto, the nodes are those of the b0."""
+    _, bundle = b0
+    card = msgspec.structs.replace(card_of(bundle), architecture=ATTO)
+    with pytest.raises(UsageError, match=r"not the one this exporter writes for dfedge_convnext_"):
+        recover.recover_model(bundle, card)
+
+
+def test_an_unknown_architecture_is_refused(atto_bundle: Bundle) -> None:
+    """The message lists those there are."""
+    card = msgspec.structs.replace(card_of(atto_bundle), architecture="resnet50")
+    with pytest.raises(UsageError, match=r"no architecture 'resnet50'; there are ms_eff_gcvit_b0"):
+        recover.recover_model(atto_bundle, card)
+
+
+def test_a_model_that_differs_is_not_given_out(
+    atto_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever went wrong, the last word is the comparison with the bundle's own graph."""
+    monkeypatch.setattr(recover, "_fill", lambda *args: None)  # the marks stay
+    with pytest.raises(FidelityError, match="differs from the bundle by"):
+        recover.recover_model(atto_bundle, card_of(atto_bundle))
+
+
+def test_the_command_writes_a_checkpoint(
+    atto: DetectorModel, atto_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It loads strictly, as any other checkpoint does."""
+    out = tmp_path / "atto.pt"
+    assert recover.main([str(atto_bundle.path), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.startswith(f"{out}: {ATTO} of ")
+    model = lively_model(ATTO, seed=5)
+    load_checkpoint(model, out)
+    stem = "backbone.stem.0.weight"
+    assert torch.equal(model.state_dict()[stem], atto.state_dict()[stem])
+    assert [path.name for path in tmp_path.iterdir()] == ["atto.pt"]
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    atto_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the option, and code 2."""
+    out = tmp_path / "nowhere" / "atto.pt"
+    assert recover.main([str(atto_bundle.path), "--out", str(out)]) == 2
+    assert f"recover: --out {out}: No such file" in capsys.readouterr().err
+
+
+def _with_graph(bundle: Bundle, graph: bytes, folder: Path) -> Bundle:
+    from dfedge_tools.exporting.bundle import Role, file_entries, write_bundle
+
+    files: dict[Role, bytes] = {"model": graph, "preprocess": bundle.read("preprocess")}
+    card = msgspec.structs.replace(card_of(bundle), files=file_entries(files))
+    write_bundle(folder, card, files)
+    return load_bundle(folder)
