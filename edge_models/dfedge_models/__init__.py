@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dfedge_models.clip_video import CLIPVideoDetector, dfd_clip_l
 from dfedge_models.convnext import (
     ConvNeXtDetector,
     dfedge_convnext_atto,
@@ -34,6 +35,7 @@ from dfedge_models.signature import ModelSignature
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "CLIPVideoDetector",
     "ConvNeXtDetector",
     "DetectorModel",
     "FrameDetector",
@@ -44,6 +46,7 @@ __all__ = [
     "MSEffGCViT",
     "ModelSignature",
     "create",
+    "dfd_clip_l",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",

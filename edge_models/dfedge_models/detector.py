@@ -47,6 +47,17 @@ class DetectorModel(nn.Module, ABC):
         """
         return shapes_of(self.state_dict())
 
+    def from_official(self, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """A checkpoint by the model's own names, where the published ones are others."""
+        return state
+
+    def official_layout(self, state: Mapping[str, torch.Tensor]) -> Shapes:
+        """Entries that a checkpoint must have to load: of several layouts, the one it looks like.
+
+        There is but one, that of :meth:`official_entries`, unless a model says otherwise.
+        """
+        return self.official_entries()
+
     def load_official(self, state: Mapping[str, torch.Tensor]) -> None:
         """Load a published checkpoint; strict, though what takes no part in the result is dropped.
 
@@ -54,10 +65,12 @@ class DetectorModel(nn.Module, ABC):
         of copying them.
 
         Raises:
-            ValueError: it has not exactly :meth:`official_entries`; the message names entries that
+            ValueError: it is not exactly of :meth:`official_layout`; the message names entries that
                 are missing, unexpected or misshapen, and nothing has been loaded.
         """
-        check_entries(state, self.official_entries(), what=f"{type(self).__name__} as published")
+        layout = self.official_layout(state)
+        check_entries(state, layout, what=f"{type(self).__name__} as published")
+        state = self.from_official(state)
         own = self.state_dict()
         self.load_state_dict(
             {name: state[name].to(value.dtype) for name, value in own.items()},

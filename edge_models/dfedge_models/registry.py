@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dfedge_models.clip_video import dfd_clip_l
 from dfedge_models.convnext import (
     dfedge_convnext_atto,
     dfedge_convnext_femto,
@@ -26,6 +27,7 @@ _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
         genconvit_ed,
         genconvit_vae,
         genconvit,
+        dfd_clip_l,
     )
 }
 

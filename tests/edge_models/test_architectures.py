@@ -36,6 +36,7 @@ def test_the_architectures_are_these() -> None:
         "genconvit_ed",
         "genconvit_vae",
         "genconvit",
+        "dfd_clip_l",
     )
 
 
