@@ -33,7 +33,7 @@ def load_checkpoint(model: DetectorModel, path: Path) -> None:
     """Load all weights of a model, strictly.
 
     The entries are the model's own, or those of its published checkpoints
-    (:meth:`DetectorModel.official_entries`), of which what takes no part in the result is dropped.
+    (:meth:`DetectorModel.official_layout`), of which what takes no part in the result is dropped.
 
     Raises:
         UsageError: the file cannot be read, holds no state dict, or one of another model; the
@@ -47,7 +47,7 @@ def load_checkpoint(model: DetectorModel, path: Path) -> None:
         model.load_state_dict(plain)
         return
     published = _without_prefix(state, official)
-    problems = misfits(published, official)
+    problems = misfits(published, model.official_layout(published))
     if any(problems.values()):
         raise UsageError(_misfit_message(path, problems))
     model.load_official(published)
