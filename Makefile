@@ -2,11 +2,13 @@
 # make test   set up and pass the tests (with lint and types)
 # make bench  set up and run the benchmarks
 # make lint   style and types alone
+# Node and npm are used where they are there: the tests of web bundles skip without them.
 # PYTHON=python3.12 make test   another interpreter; DFEDGE_VENV=dir   another place for the environment
 
 PYTHON ?= python3
 DFEDGE_VENV ?= .venv
 BIN := $(DFEDGE_VENV)/bin
+WEB := tests/e2e/web
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test bench lint format clean
@@ -15,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(DFEDGE_VENV)/.demo
 	$(BIN)/python -m dfedge_tools.demo --out demo
 
-test: lint
+test: lint $(WEB)/node_modules/.installed
 	$(BIN)/python -m pytest
 
 bench: $(DFEDGE_VENV)/.dev
@@ -31,7 +33,7 @@ format: $(DFEDGE_VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(DFEDGE_VENV) demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(DFEDGE_VENV) $(WEB)/node_modules demo .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -51,3 +53,11 @@ $(DFEDGE_VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[demo,tools,test,lint]'
 	$(PIP) --no-deps 'mediapipe>=0.10.21'
 	touch $@
+
+# onnxruntime-web, in which the tests run every bundle for the web.
+$(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		cd $(WEB) && npm ci && touch node_modules/.installed; \
+	else \
+		echo "Node or npm is missing: the tests in onnxruntime-web will be skipped"; \
+	fi
