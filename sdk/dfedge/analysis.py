@@ -16,11 +16,11 @@ class Progress:
     """How far the work on one source has come.
 
     Attributes:
-        done: frames looked at.
-        total: frames that will be looked at; None when unknown.
+        done: frames looked at; heat maps made, in the stage that may follow.
+        total: frames that will be looked at, None when unknown; heat maps that will be made.
     """
 
-    stage: Literal["frames"]
+    stage: Literal["frames", "heatmaps"]
     done: int
     total: int | None
 
@@ -32,6 +32,8 @@ class Evidence:
     Attributes:
         jpeg: the face with some of what is around it, longest side at most 160 pixels.
         box: face box in pixels of that picture.
+        heat_jpeg: the same picture with what raises P(fake) coloured; None where no heat map was
+            asked for, or the face is not among the most suspicious.
     """
 
     track_id: int
@@ -39,6 +41,7 @@ class Evidence:
     pts_seconds: float
     jpeg: bytes = field(repr=False)
     box: Box
+    heat_jpeg: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

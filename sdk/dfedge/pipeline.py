@@ -8,161 +8,155 @@ clock); the models it runs are shared and stateless.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import cv2
+from collections.abc import Callable, Mapping, Sequence
 
 from dfedge import __version__
 from dfedge.analysis import Evidence
-from dfedge.bundles.bundle import Bundle
-from dfedge.bundles.card import Decision, DetectorCard
-from dfedge.crops import Preprocessor, crop_box, cut, measure_quality, visible
-from dfedge.faces import FaceFinder, FaceTracker
+from dfedge.crops import CropBox, crop_box, cut, measure_quality, visible
+from dfedge.evidence import (
+    EVIDENCE_PER_TRACK,
+    Suspect,
+    Suspects,
+    View,
+    cut_view,
+    with_heat,
+)
+from dfedge.faces import FaceTracker
+from dfedge.frame_scorers import (
+    THE_FRAME,
+    ClipScorer,
+    CropScorer,
+    FrameRecord,
+    FrameScorer,
+    Seen,
+    Sighting,
+)
 from dfedge.media import MediaInfo
-from dfedge.runtime import OnnxModel
-from dfedge.scoring import (
-    calibrate,
-    fake_logits,
-    judge_clip,
-    judge_track,
-    quality_issues,
-    timeline,
-)
-from dfedge.types import Box, Frame, Image, Tensor, TrackedFace
-from dfedge.verdict import (
-    ModelInfo,
-    Observation,
-    Opinion,
-    Reason,
-    SourceInfo,
-    Timing,
-    Verdict,
-)
-
-EVIDENCE_SIDE = 160
-"""Longest side of an evidence picture, pixels."""
-EVIDENCE_PER_TRACK = 12
-EVIDENCE_SCALE = 1.8
-"""Side of an evidence picture in face boxes: the face with hair, chin and some background."""
-JPEG_QUALITY = 85
-CLASSIFY_BATCH = 8
-"""Faces in one run of the model; larger batches gain little more and cost memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What scores faces: finder, preprocessing, classifier and its card."""
-
-    bundle: Bundle
-    card: DetectorCard
-    finder: FaceFinder
-    preprocessor: Preprocessor
-    classifier: OnnxModel
-
-    def info(self) -> tuple[ModelInfo, ...]:
-        """The models that take part in a verdict."""
-        edge = ModelInfo(
-            name=self.card.name, version=self.card.version, sha256=self.bundle.sha256, role="edge"
-        )
-        return (*self.finder.models, edge)
-
-
-@dataclass(frozen=True, slots=True)
-class FrameRecord:
-    """What was seen in one sampled frame: its time and each (track, observation)."""
-
-    pts_seconds: float
-    faces: tuple[tuple[int, Observation], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sighting:
-    """A face that is found, followed and cut, and waits for its score."""
-
-    tracked: TrackedFace
-    crop: Image
-    issues: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A frame whose faces wait for their scores; the picture itself is gone."""
-
-    index: int
-    pts_seconds: float
-    sightings: tuple[_Sighting, ...]
+from dfedge.models import Models
+from dfedge.scoring import judge_clip, judge_track, quality_issues, timeline
+from dfedge.spread import Spread
+from dfedge.types import Frame, Image, TrackedFace
+from dfedge.verdict import Observation, Opinion, Reason, SourceInfo, Timing, Verdict
 
 
 class FramePipeline:
     """Runs the frames of one source in order; not to be shared between sources or threads.
 
-    Faces are scored in batches of several frames, which two cores do in two thirds of the time.
+    Args:
+        keep_evidence: keep small pictures of the faces.
+        heatmaps: of each track, the number of usable faces that :meth:`evidence` can show with a
+            heat map; only for models of single pictures.
+        live_seconds: how far back a clip may reach; None for a source with an end.
     """
 
-    def __init__(self, models: Models, *, keep_evidence: bool) -> None:
+    def __init__(
+        self,
+        models: Models,
+        *,
+        keep_evidence: bool,
+        heatmaps: int = 0,
+        live_seconds: float | None = None,
+    ) -> None:
         self._models = models
         self._tracker = FaceTracker()
-        self._strips: dict[int, _EvidenceStrip] = {}
+        self._strips: dict[int, Spread[Evidence]] = {}
+        self._suspects = Suspects(heatmaps) if heatmaps else None
+        self._views: dict[tuple[int, int], View] = {}
         self._keep_evidence = keep_evidence
-        self._waiting: list[_Seen] = []
-        self._records: list[FrameRecord] = []
+        self._scorer: FrameScorer = (
+            CropScorer(models, self._scored)
+            if models.card.input.frames == 1
+            else ClipScorer(models, live_seconds=live_seconds)
+        )
         self.faces_seconds = 0.0
         self.classify_seconds = 0.0
 
     def add(self, frame: Frame) -> None:
-        """Find, follow and cut the faces of one frame; score what waits when a batch is full."""
+        """Find, follow and cut the faces of one frame, and score them when it is their turn."""
         started = time.perf_counter()
         tracked = self._tracker.update(self._models.finder.find(frame.image), frame)
         self.faces_seconds += time.perf_counter() - started
-        sightings = tuple(self._cut(frame, face) for face in tracked)
-        self._waiting.append(_Seen(frame.index, _shown_at(frame), sightings))
+        seen = self._cut(frame, tracked)
         if self._keep_evidence:
-            for face in tracked:
-                strip = self._strips.setdefault(face.track_id, _EvidenceStrip())
-                strip.add(lambda face=face: _evidence(frame, face))  # type: ignore[misc]
-        if sum(len(seen.sightings) for seen in self._waiting) >= CLASSIFY_BATCH:
-            self._score_waiting()
+            self._keep_views(frame, seen)
+        started = time.perf_counter()
+        self._scorer.add(seen)
+        self.classify_seconds += time.perf_counter() - started
 
     def records(self) -> list[FrameRecord]:
         """What was seen since the last call, every face scored."""
-        self._score_waiting()
-        records, self._records = self._records, []
+        started = time.perf_counter()
+        records = self._scorer.records()
+        self.classify_seconds += time.perf_counter() - started
         return records
 
-    def evidence(self) -> tuple[Evidence, ...]:
-        """The pictures kept so far, by track and time."""
-        return tuple(item for _, strip in sorted(self._strips.items()) for item in strip.items)
+    def evidence(
+        self,
+        *,
+        heat_of: int | None = None,
+        map_done: Callable[[int, int], None] = lambda done, total: None,
+    ) -> tuple[Evidence, ...]:
+        """The pictures kept so far, by track and time.
 
-    def _cut(self, frame: Frame, tracked: TrackedFace) -> _Sighting:
-        card = self._models.card
-        box = crop_box(tracked.face.box, card.crop)
-        quality = measure_quality(visible(frame.image, box))
-        issues = quality_issues(tracked.face.box, quality, card.decision.quality)
-        return _Sighting(tracked, cut(frame.image, box, card.crop.pad_value), issues)
+        Args:
+            heat_of: the track whose most suspicious faces get a heat map.
+            map_done: told the number of maps made and their total after each.
+        """
+        items = {
+            (item.track_id, item.frame_index): item
+            for strip in self._strips.values()
+            for item in strip.items
+        }
+        if self._suspects is not None and heat_of is not None:
+            suspects = self._suspects.of(heat_of)
+            for item in with_heat(suspects, self._models, lambda n: map_done(n, len(suspects))):
+                items[item.track_id, item.frame_index] = item
+        return tuple(item for _, item in sorted(items.items(), key=lambda entry: entry[0]))
 
-    def _score_waiting(self) -> None:
-        started = time.perf_counter()
-        waiting, self._waiting = self._waiting, []
-        crops = [sighting.crop for seen in waiting for sighting in seen.sightings]
-        logits = iter(self._logits(crops))
-        decision = self._models.card.decision
-        for seen in waiting:
-            faces = tuple(
-                (sighting.tracked.track_id, _observe(seen, sighting, next(logits), decision))
-                for sighting in seen.sightings
-            )
-            self._records.append(FrameRecord(seen.pts_seconds, faces))
-        self.classify_seconds += time.perf_counter() - started
+    def _cut(self, frame: Frame, tracked: Sequence[TrackedFace]) -> Seen:
+        """Cut what the model looks at: each face, or the frame itself where there is one."""
+        contract, limits = self._models.card.crop, self._models.card.decision.quality
+        whole = self._models.looks_at_whole_frames
+        sightings: list[Sighting] = []
+        crops: dict[int, Image] = {}
+        for face in tracked:
+            box = crop_box(face.face.box, contract)
+            quality = measure_quality(visible(frame.image, box))
+            issues = quality_issues(face.face.box, quality, limits)
+            if whole:
+                subject, box = THE_FRAME, CropBox(0, 0, frame.width, frame.height)
+                crops[subject] = frame.image
+            else:
+                subject = face.track_id
+                crops[subject] = cut(frame.image, box, contract.pad_value)
+            sightings.append(Sighting(face, subject, box, issues))
+        return Seen(frame.index, shown_at(frame), tuple(sightings), crops)
 
-    def _logits(self, crops: Sequence[Image]) -> list[float]:
-        card = self._models.card
-        logits: list[float] = []
-        for start in range(0, len(crops), CLASSIFY_BATCH):
-            batch: Tensor = self._models.preprocessor(crops[start : start + CLASSIFY_BATCH])
-            outputs = self._models.classifier.run({card.input.name: batch})[card.output.name]
-            logits.extend(float(logit) for logit in fake_logits(outputs, card.output))
-        return logits
+    def _keep_views(self, frame: Frame, seen: Seen) -> None:
+        """Keep pictures spread over each track, and, for heat maps, those of all that wait."""
+        for sighting in seen.sightings:
+            face = sighting.tracked
+            strip = self._strips.setdefault(face.track_id, Spread(EVIDENCE_PER_TRACK))
+            if self._suspects is not None and not sighting.issues:
+                view = cut_view(frame, face, seen.pts_seconds)
+                self._views[face.track_id, frame.index] = view
+                strip.offer(lambda view=view: view.evidence)  # type: ignore[misc]
+            else:
+                strip.offer(lambda face=face: cut_view(frame, face, seen.pts_seconds).evidence)  # type: ignore[misc]
+
+    def _scored(self, seen: Seen, logits: Mapping[int, float]) -> None:
+        """Keep what a heat map needs of the most suspicious faces, and let go of the others."""
+        if self._suspects is None:
+            return
+        for sighting in seen.sightings:
+            track_id, logit = sighting.tracked.track_id, logits[sighting.subject]
+            view = self._views.pop((track_id, seen.index), None)
+            if view is not None:
+                kept = (logit, view, sighting.crop_box, seen.crops[sighting.subject])
+                self._suspects.offer(track_id, logit, lambda kept=kept: self._suspect(*kept))  # type: ignore[misc]
+
+    def _suspect(self, logit: float, view: View, box: CropBox, crop: Image) -> Suspect:
+        return Suspect(logit, view, box, self._models.keep(crop))
 
 
 def build_verdict(
@@ -176,15 +170,16 @@ def build_verdict(
 ) -> Verdict:
     """The verdict on the frames of ``records``, in order of time."""
     decision = models.card.decision
+    frames = {"frames_sampled": len(records), "clip_frames": models.card.input.frames}
     by_track: dict[int, list[Observation]] = {}
     for record in records:
         for track_id, observation in record.faces:
             by_track.setdefault(track_id, []).append(observation)
     tracks = tuple(
-        judge_track(track_id, observations, decision, frames_sampled=len(records))
+        judge_track(track_id, observations, decision, **frames)
         for track_id, observations in sorted(by_track.items())
     )
-    judgement = judge_clip(tracks, decision, frames_sampled=len(records))
+    judgement = judge_clip(tracks, decision, **frames)
     reasons = judgement.reasons + ((Reason.PARTLY_UNREADABLE,) if problems else ())
     return Verdict(
         source=SourceInfo(
@@ -221,65 +216,6 @@ def build_verdict(
     )
 
 
-def _observe(seen: _Seen, sighting: _Sighting, logit: float, decision: Decision) -> Observation:
-    face = sighting.tracked.face
-    return Observation(
-        pts_seconds=seen.pts_seconds,
-        frame_index=seen.index,
-        box=Box(*(round(edge, 2) for edge in _edges(face.box))),
-        detection_score=round(face.score, 6),
-        logit=round(logit, 6),
-        fake_probability=round(calibrate(logit, decision.calibration), 6),
-        issues=sighting.issues,
-    )
-
-
-def _shown_at(frame: Frame) -> float:
+def shown_at(frame: Frame) -> float:
     """Presentation time of a frame in whole microseconds, the same wherever it is told."""
     return round(max(frame.pts_seconds, 0.0), 6)
-
-
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.left, box.top, box.right, box.bottom
-
-
-class _EvidenceStrip:
-    """At most ``EVIDENCE_PER_TRACK`` pictures of one track, spread over its whole length."""
-
-    def __init__(self) -> None:
-        self.items: list[Evidence] = []
-        self._stride = 1
-        self._seen = 0
-
-    def add(self, make: Callable[[], Evidence]) -> None:
-        """Offer one more picture; it is made only when it is kept."""
-        if self._seen % self._stride == 0:
-            self.items.append(make())
-            if len(self.items) > EVIDENCE_PER_TRACK:
-                self.items = self.items[::2]
-                self._stride *= 2
-        self._seen += 1
-
-
-def _evidence(frame: Frame, tracked: TrackedFace) -> Evidence:
-    """Cut the face with its surroundings, kept inside the frame, and shrink it."""
-    box = tracked.face.box
-    center_x, center_y = box.center
-    half = EVIDENCE_SCALE * max(box.width, box.height) / 2
-    left, right = max(0, int(center_x - half)), min(frame.width, int(center_x + half) + 1)
-    top, bottom = max(0, int(center_y - half)), min(frame.height, int(center_y + half) + 1)
-    left, top = min(left, frame.width - 1), min(top, frame.height - 1)
-    picture = frame.image[top : max(bottom, top + 1), left : max(right, left + 1)]
-    factor = min(1.0, EVIDENCE_SIDE / max(picture.shape[:2]))
-    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), quality)
-    assert done, "OpenCV encodes any 8-bit picture as JPEG"
-    return Evidence(
-        track_id=tracked.track_id,
-        frame_index=frame.index,
-        pts_seconds=_shown_at(frame),
-        jpeg=data.tobytes(),
-        box=box.shifted(-left, -top).scaled(factor),
-    )

@@ -6,13 +6,13 @@ does (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-
 2018), and a linear model is fitted to the scores, as LIME and Kernel SHAP do (Lundberg and Lee,
 NeurIPS 2017): how much each place adds to the log-odds of fake. The patterns are those of a
 Plackett-Burman design (Biometrika 1946): every place is shown in half of them, and independently
-of every other place, so 64 scores tell 49 places apart where random patterns need more.
+of every other place, so the fit is a difference of means.
 
 The blurred copy, not a grey block, stands for "nothing to see here": a grey block has edges, and
 edges are what such models look for. Chosen on 15 fakes of FaceForensics++ and ``dfedge-b0`` by the
 mean log-odds of insertion less those of deletion, what is removed being blurred / made noise:
-these 64 patterns 4.0 / 2.6, the same fit to 96 random patterns 4.1 / 2.3, RISE's averages of 96
-3.9 / 1.8, a window slid over 64 places 3.9 / 2.0, over two scales 3.5 / 1.7.
+these 64 patterns 4.0 / 2.6, the fit to 64 random ones 4.1 / 2.3 and to 96 of them 4.3 / 2.5,
+RISE's averages of 96 3.9 / 1.8, a window slid over 64 places 3.9 / 2.0, over two scales 3.5 / 1.7.
 """
 
 from __future__ import annotations

@@ -151,6 +151,26 @@ def judge_track(
     )
 
 
+def suspect(
+    tracks: Sequence[TrackVerdict],
+    decision: Decision,
+    *,
+    frames_sampled: int,
+    clip_frames: int = 1,
+) -> TrackVerdict | None:
+    """The person whose verdict is that of the source: the most suspicious with enough frames.
+
+    Where nobody has enough usable frames it is the most suspicious of all; None without tracks.
+    """
+    needed = _frames_needed(decision, frames_sampled, clip_frames)
+    judged = [track for track in tracks if track.usable_frames >= needed]
+    return max(
+        judged or tracks,
+        key=lambda track: (track.fake_probability, -track.track_id),
+        default=None,
+    )
+
+
 def judge_clip(
     tracks: Sequence[TrackVerdict],
     decision: Decision,
@@ -158,17 +178,11 @@ def judge_clip(
     frames_sampled: int,
     clip_frames: int = 1,
 ) -> Judgement:
-    """The verdict on the whole source: that of its most suspicious person with enough frames.
-
-    Without any face it is NO_FACE; where nobody has enough usable frames it is UNCERTAIN with the
-    highest probability found.
-    """
-    if not tracks:
+    """The verdict on the whole source: that of its :func:`suspect`; NO_FACE without any face."""
+    track = suspect(tracks, decision, frames_sampled=frames_sampled, clip_frames=clip_frames)
+    if track is None:
         return Judgement(Label.NO_FACE, None, None, (Reason.NO_FACE,))
-    needed = _frames_needed(decision, frames_sampled, clip_frames)
-    judged = [track for track in tracks if track.usable_frames >= needed]
-    suspect = max(judged or tracks, key=lambda track: (track.fake_probability, -track.track_id))
-    return Judgement(suspect.label, suspect.fake_probability, suspect.confidence, suspect.reasons)
+    return Judgement(track.label, track.fake_probability, track.confidence, track.reasons)
 
 
 def timeline(

@@ -74,8 +74,9 @@ class Observation(_Part, frozen=True, kw_only=True):
         frame_index: number of the frame in its source.
         box: face box in pixels of the frame.
         detection_score: the face detector's confidence.
-        logit: raw logit of *fake*, before calibration.
-        fake_probability: calibrated P(fake) of this frame alone.
+        logit: raw logit of *fake*, before calibration; of a model that takes several frames at
+            once that of the clip this frame stands for, the same in all frames of the person.
+        fake_probability: ``logit`` calibrated: P(fake) of this frame alone, or of that clip.
         issues: why the frame does not count; empty when it does.
     """
 

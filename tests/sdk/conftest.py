@@ -40,6 +40,15 @@ class BundleMaker:
         files = {"model.onnx": self.detector_model(opset), "preprocess.onnx": self.preprocess()}
         return self.write(folder or self._new_folder(), self.detector_card(**fields), files)
 
+    def clip_detector(self, frames: int = 4, *, box_source: str, **fields: Any) -> Path:
+        """A bundle of a detector that takes `frames` at once; `fields` replace the card's."""
+        card = self.detector_card()
+        card["input"] |= {"layout": "NTCHW", "frames": frames}
+        card["crop"] |= {"box_source": box_source}
+        card["decision"] |= {"min_usable_frames": 1}
+        files = {"model.onnx": self.clip_model(frames), "preprocess.onnx": self.preprocess()}
+        return self.write(self._new_folder(), {**card, **fields}, files)
+
     def face_detector(self, *, folder: Path | None = None, **fields: Any) -> Path:
         """A face detector bundle in a new folder; `fields` replace those of the card."""
         files = {"model.onnx": self.face_model()}
@@ -142,6 +151,21 @@ class BundleMaker:
             outputs={"logit": ("float32", ["batch", classes])},
             initializers={"weight": weight},
             opset=opset,
+        )
+
+    def clip_model(self, frames: int, *, side: int = TINY_SIDE) -> bytes:
+        """(batch, frames, 3, side, side) to the mean of all numbers: (batch, 1)."""
+        return self.model(
+            [
+                ("ReduceMean", ["input", "axes"], ["means"], {"keepdims": 0}),
+                ("Gemm", ["means", "weight"], ["logit"], {}),
+            ],
+            inputs={"input": ("float32", ["batch", frames, 3, side, side])},
+            outputs={"logit": ("float32", ["batch", 1])},
+            initializers={
+                "axes": np.array([2, 3, 4], np.int64),
+                "weight": np.full((frames, 1), 1 / frames, np.float32),
+            },
         )
 
     def preprocess(self, *, side: int = TINY_SIDE) -> bytes:
