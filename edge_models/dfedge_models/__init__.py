@@ -29,6 +29,7 @@ from dfedge_models.ms_eff_gcvit import (
     ms_eff_gcvit_b5,
     resize_windows,
 )
+from dfedge_models.multitask import MultiTaskDetector, dfedge_convnext_tiny_multitask
 from dfedge_models.registry import create, names
 from dfedge_models.signature import ModelSignature
 
@@ -45,11 +46,13 @@ __all__ = [
     "GenConViTVAE",
     "MSEffGCViT",
     "ModelSignature",
+    "MultiTaskDetector",
     "create",
     "dfd_clip_l",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",
+    "dfedge_convnext_tiny_multitask",
     "genconvit",
     "genconvit_ed",
     "genconvit_vae",

@@ -15,6 +15,7 @@ from dfedge_models.detector import DetectorModel
 from dfedge_models.genconvit import genconvit_ed, genconvit_vae
 from dfedge_models.genconvit_ensemble import genconvit
 from dfedge_models.ms_eff_gcvit import ms_eff_gcvit_b0, ms_eff_gcvit_b5
+from dfedge_models.multitask import dfedge_convnext_tiny_multitask
 
 _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
     entry.__name__: entry
@@ -24,6 +25,7 @@ _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
         dfedge_convnext_atto,
         dfedge_convnext_femto,
         dfedge_convnext_tiny,
+        dfedge_convnext_tiny_multitask,
         genconvit_ed,
         genconvit_vae,
         genconvit,

@@ -33,6 +33,7 @@ def test_the_architectures_are_these() -> None:
     """The list that tools and documentation show."""
     assert dfedge_models.names() == (
         *EDGE,
+        "dfedge_convnext_tiny_multitask",
         "genconvit_ed",
         "genconvit_vae",
         "genconvit",
