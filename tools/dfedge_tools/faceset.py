@@ -8,6 +8,7 @@ which then have no label.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pictures
+from PIL import ImageOps
 from tqdm import tqdm
 
 from dfedge.bundles.bundle import Bundle
@@ -38,12 +40,14 @@ class FacePicture:
         label: 1 fake, 0 real, None unknown.
         clip: what it is a frame of; the path itself for a still.
         method: how it was made, ``original`` if genuine, empty if unknown.
+        split: of the set, empty if it has none.
     """
 
     path: Path
     label: int | None
     clip: str
     method: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class FaceSet:
         clips: what each input is part of, N names.
         data: what it is, in words, for cards and reports.
         missed: pictures without a face, which were left out.
+        pictures: what each input was cut from, N of them (a clip's first); empty for noise.
     """
 
     inputs: Tensor
@@ -63,6 +68,7 @@ class FaceSet:
     clips: tuple[str, ...]
     data: str
     missed: tuple[Path, ...] = ()
+    pictures: tuple[FacePicture, ...] = ()
 
 
 def read_pictures(
@@ -80,7 +86,7 @@ def read_pictures(
     if not folder.is_dir():
         raise UsageError(f"{folder}: is no folder; give a folder of face pictures")
     if (folder / MANIFEST).is_file():
-        pictures = list(_from_manifest(folder, split))
+        pictures = _from_manifest(folder, split)
     elif split is not None:
         raise UsageError(f"{folder}: has no {MANIFEST}, so it has no split {split!r}")
     else:
@@ -94,14 +100,14 @@ def read_pictures(
 
 
 def read_image(path: Path) -> Image:
-    """RGB (height, width, 3).
+    """RGB (height, width, 3), upright as its camera says.
 
     Raises:
         UsageError: it is no picture that can be read.
     """
     try:
         with Pictures.open(path) as picture:
-            return np.asarray(picture.convert("RGB"), np.uint8)
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), np.uint8)
     except (OSError, ValueError, Pictures.DecompressionBombError) as error:
         raise UsageError(f"{path}: is no picture that can be read ({error})") from error
 
@@ -116,38 +122,36 @@ def load_faces(
     Raises:
         UsageError: a picture cannot be read, or no face was found in any.
     """
-    crops: list[Image] = []
+    rows: list[Tensor] = []  # inputs, not crops: a crop may be far larger
     used: list[FacePicture] = []
     missed: list[Path] = []
     finder = None if card.crop.box_source == WHOLE_FRAME else open_face_finder()
+    preprocess = Preprocessor(bundle)
     try:
         for picture in tqdm(pictures, desc="faces", unit="picture", disable=quiet or None):
             crop = cut_face(read_image(picture.path), card, finder)
             if crop is None:
                 missed.append(picture.path)
                 continue
-            crops.append(crop)
+            rows.append(preprocess([crop])[0])
             used.append(picture)
     finally:
+        preprocess.close()
         if finder is not None:
             finder.close()
-    if not crops:
-        raise UsageError(
-            f"{pictures[0].path.parent}: no face was found in any of {len(pictures)} pictures"
-        )
-    preprocess = Preprocessor(bundle)
-    try:
-        inputs = preprocess(crops)
-    finally:
-        preprocess.close()
-    inputs, kept = _as_clips(inputs, used, card.input.frames)
+    folder = _folder_name(pictures)
+    if not rows:
+        raise UsageError(f"{folder}: no face was found in any of {len(pictures)} pictures")
+    inputs, kept = _as_clips(np.stack(rows), used, card.input.frames)
     labels = [picture.label for picture in kept]
+    clips = "" if card.input.frames == 1 else f"{len(kept)} clips, "
     return FaceSet(
         inputs=inputs,
         labels=None if None in labels else np.asarray(labels, np.int64),
         clips=tuple(picture.clip for picture in kept),
-        data=f"{len(crops)} faces of {_folder_name(pictures)}",
+        data=f"{clips}{len(rows)} faces of {folder}",
         missed=tuple(missed),
+        pictures=tuple(kept),
     )
 
 
@@ -158,11 +162,14 @@ def cut_face(image: Image, card: DetectorCard, finder: FaceFinder | None) -> Ima
         finder: None for a card whose crop is the whole frame.
     """
     if finder is None:
-        return image
-    face = central_face(image, finder)
-    if face is None:
-        return None
-    return cut(image, crop_box(Box(*face.box), card.crop), card.crop.pad_value)
+        height, width = image.shape[:2]
+        box = Box(0, 0, width, height)
+    else:
+        face = central_face(image, finder)
+        if face is None:
+            return None
+        box = Box(*face.box)
+    return cut(image, crop_box(box, card.crop), card.crop.pad_value)
 
 
 def noise_set(card: DetectorCard, *, count: int) -> FaceSet:
@@ -178,28 +185,41 @@ def noise_set(card: DetectorCard, *, count: int) -> FaceSet:
     )
 
 
-def _from_manifest(folder: Path, split: str | None) -> Iterator[FacePicture]:
+def _from_manifest(folder: Path, split: str | None) -> list[FacePicture]:
     path = folder / MANIFEST
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        columns = rows.fieldnames or []
-        if "path" not in columns or (split is not None and "split" not in columns):
-            raise UsageError(
-                f"{path}: has the columns {', '.join(columns) or 'none'}; it needs path"
-                + (" and split" if split is not None else "")
-            )
-        for row in rows:
-            if split is not None and row["split"] != split:
-                continue
-            label = row.get("label") or None
-            if label not in (None, "0", "1"):
-                raise UsageError(f"{path}: has the label {label!r}; 1 is fake, 0 is real")
-            yield FacePicture(
-                path=folder / row["path"],
-                label=None if label is None else int(label),
-                clip=row.get("video_id") or row["path"],
-                method=row.get("method") or "",
-            )
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            columns = rows.fieldnames or []
+            if "path" not in columns or (split is not None and "split" not in columns):
+                raise UsageError(
+                    f"{path}: has the columns {', '.join(columns) or 'none'}; it needs path"
+                    + (" and split" if split is not None else "")
+                )
+            pictures = [_from_row(path, row) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: is no CSV file in UTF-8 that can be read ({error})") from error
+    chosen = [entry for entry in pictures if split is None or entry.split == split]
+    if pictures and not chosen:
+        there = sorted({entry.split or "(empty)" for entry in pictures})
+        raise UsageError(f"{path}: has no split {split!r}; there are {', '.join(there)}")
+    return chosen
+
+
+def _from_row(path: Path, row: dict[str, str | None]) -> FacePicture:
+    """One line of a manifest."""
+    name, label = row["path"], row.get("label") or None
+    if not name:
+        raise UsageError(f"{path}: has a line without a path")
+    if label not in (None, "0", "1"):
+        raise UsageError(f"{path}: has the label {label!r}; 1 is fake, 0 is real")
+    return FacePicture(
+        path=path.parent / name,
+        label=None if label is None else int(label),
+        clip=row.get("video_id") or name,
+        method=row.get("method") or "",
+        split=row.get("split") or "",
+    )
 
 
 def _from_folders(folder: Path) -> Iterator[FacePicture]:
@@ -231,5 +251,8 @@ def _as_clips(
 
 
 def _folder_name(pictures: Sequence[FacePicture]) -> str:
-    names = sorted({picture.path.parent.name for picture in pictures})
-    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+    """Of the folder that holds them all, and their split where they are of one."""
+    folder = Path(os.path.commonpath([picture.path.absolute().parent for picture in pictures]))
+    splits = {picture.split for picture in pictures}
+    (split,) = splits if len(splits) == 1 else ("",)
+    return f"{folder.name} {split}".rstrip()

@@ -53,9 +53,9 @@ class OnnxScorer:
         self._model = open_model(bundle, device=device, threads=threads)
 
     @classmethod
-    def open(cls, bundle: str | Path, **options: object) -> Self:
-        """Of the bundle of a name, folder or ``.zip``; options as for the constructor."""
-        return cls(*resolve_detector(bundle), **options)  # type: ignore[arg-type]
+    def open(cls, bundle: str | Path, *, device: Device = "cpu", threads: int | None = 1) -> Self:
+        """Of the bundle of a name, folder or ``.zip``."""
+        return cls(*resolve_detector(bundle), device=device, threads=threads)
 
     def log_odds(self, inputs: Tensor) -> Floats:
         """See :class:`Scorer`."""
