@@ -51,18 +51,21 @@ class Lane:
     """A child process that holds one model; a context manager that ends it.
 
     Ctrl-C in a terminal does not reach it: the parent does what is to be done.
+
+    Attributes:
+        folder: for its files; removed when it is closed.
     """
 
     def __init__(self, job: Job, *, command: Sequence[str] = WORKER) -> None:
-        self._scratch = Path(tempfile.mkdtemp(prefix="dfedge-bench-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="dfedge-bench-"))
         self._job = job
-        with (self._scratch / "stderr").open("wb") as stderr:
+        with (self.folder / "stderr").open("wb") as stderr:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(job, self._scratch),
+                env=_environment(job, self.folder),
                 start_new_session=True,
             )
 
@@ -102,7 +105,7 @@ class Lane:
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +141,7 @@ class Lane:
         code = self._process.wait()
         if sys.platform != "win32" and code == -signal.SIGKILL:
             return "its process was killed (SIGKILL): most likely the machine ran out of memory"
-        lines = (self._scratch / "stderr").read_text(errors="replace").strip().splitlines()
+        lines = (self.folder / "stderr").read_text(errors="replace").strip().splitlines()
         said = f": {lines[-1][:300]}" if lines else ""
         if code < 0:
             return f"its process crashed ({_signal_name(-code)}){said}"

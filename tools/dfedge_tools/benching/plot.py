@@ -12,6 +12,7 @@ import matplotlib as mpl
 
 from dfedge.errors import UsageError
 from dfedge_tools.benching.results import ModelResult, Report, Row
+from dfedge_tools.benching.table import number
 
 FORMATS = (".png", ".svg")
 COLOURS = {"torch": "#9a9a9a", "torch-compile": "#5b6770", "ort": "#1f77b4", "openvino": "#e08a1e"}
@@ -100,9 +101,9 @@ def _draw_panel(axis: Any, model: ModelResult, rows: list[Row]) -> None:
         medians, places, xerr=[none, tails], fmt="none", ecolor="#222222", capsize=3, linewidth=1
     )
     for place, median, tail, row in zip(places, medians, tails, rows, strict=True):
-        ratio = "" if row.ratio is None else f" ms, {row.ratio:.2f}x"
+        ratio = "" if row.ratio is None else f", {row.ratio:.2f}x"
         axis.annotate(
-            f"{median:.3g}{ratio}",
+            f"{number(median)} ms{ratio}",
             (median + tail, place),
             xytext=(5, 0),
             textcoords="offset points",

@@ -37,7 +37,8 @@ def _prepare_architecture(job: Prepare) -> Prepared:
     from dfedge_tools.benching.flops import torch_flops
 
     torch.manual_seed(SEED)
-    model = dfedge_models.create(job.architecture).eval()
+    with torch.device("cpu" if job.export else "meta"):  # to be counted it needs no weights
+        model = dfedge_models.create(job.architecture).eval()
     prepared = Prepared(
         input_shape=model.signature.input_shape(1)[1:],
         flops=torch_flops(model),

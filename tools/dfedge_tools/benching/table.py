@@ -58,7 +58,7 @@ def _model_lines(model: ModelResult, report: Report) -> Iterator[str]:
     if model.file_bytes is not None:
         facts.append(f"{model.file_bytes / 1e6:.1f} MB")
     name = f"{model.name} {model.version}" if model.version else model.name
-    yield f"{name}: {', '.join(facts)}" if facts else name
+    yield from textwrap.wrap(f"{name}: {', '.join(facts)}" if facts else name, WIDTH)
     if model.problem is not None:
         yield from _indented(f"not measured: {model.problem}")
     measured = [row for row in model.rows if row.milliseconds is not None]
@@ -94,17 +94,17 @@ def _cells(row: Row, with_joules: bool) -> tuple[str, ...]:
         row.runtime,
         str(row.threads),
         str(row.batch),
-        _number(times.median),
-        _number(times.p95),
-        _number(times.min),
-        _number(row.per_second),
+        number(times.median),
+        number(times.p95),
+        number(times.min),
+        number(row.per_second),
         "-" if row.ratio is None else f"{row.ratio:.2f}x",
         "-" if row.peak_fraction is None else f"{row.peak_fraction:.0%}",
-        _number(row.load_seconds),
+        number(row.load_seconds),
         "-" if model is None else f"{model / 1e6:.0f}",
         "-" if memory.peak is None else f"{memory.peak / 1e6:.0f}",
     )
-    return (*cells, _number(row.joules)) if with_joules else cells
+    return (*cells, number(row.joules)) if with_joules else cells
 
 
 def _note_lines(report: Report) -> Iterator[str]:
@@ -127,11 +127,10 @@ def _indented(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def _number(value: float | None) -> str:
-    """Three digits that count."""
+def number(value: float | None) -> str:
+    """Three digits that count; a dash for none."""
     if value is None:
         return "-"
-    digits = (
-        0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.1 else 4
-    )
+    steps = ((99.95, 0), (9.995, 1), (0.0995, 2))
+    digits = next((digits for least, digits in steps if abs(value) >= least), 4)
     return f"{value:.{digits}f}"
