@@ -1,0 +1,1 @@
+"""Smaller forms of a bundle: recipes, how they are applied, and what they cost."""
