@@ -261,10 +261,17 @@ class Detector:
         sampling: Sampling | None = None,
         frames: int | None = None,
         as_frames: bool = False,
+        heatmaps: int = 0,
     ) -> AsyncIterator[Result]:
         """:meth:`detect_many` in a worker thread."""
         return _iterate_in_thread(
-            self.detect_many(sources, sampling=sampling, frames=frames, as_frames=as_frames)
+            self.detect_many(
+                sources,
+                sampling=sampling,
+                frames=frames,
+                as_frames=as_frames,
+                heatmaps=heatmaps,
+            )
         )
 
     def stream_async(

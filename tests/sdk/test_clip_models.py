@@ -161,4 +161,5 @@ def test_the_command_takes_such_a_model(
     assert main(["detect", str(portrait_clip), *options]) == 0
     verdict = Verdict.from_json(capsys.readouterr().out)
     assert (verdict.source.frames_sampled, len(verdict.tracks)) == (20, 1)
-    assert report.is_file()
+    text = report.read_text(encoding="utf-8")
+    assert f"looks at 4 {'whole frames' if box_source == FRAME else 'frames of a face'} at" in text

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pictures
 
 from dfedge import Detector, Failure, Label, Progress, Success, Verdict
 from dfedge.errors import (
@@ -217,3 +220,51 @@ def test_fast_sampling_looks_at_fewer_frames(detector: Detector, portrait_clip: 
     even = detector.detect(portrait_clip, sampling="even")
     fast = detector.detect(portrait_clip, sampling="fast")
     assert (even.source.frames_sampled, fast.source.frames_sampled) == (20, 8)
+
+
+def test_heat_maps_show_the_most_suspicious_frames(detector: Detector, portrait_clip: Path) -> None:
+    """As many as asked for, those that score highest, each the size of its picture."""
+    analysis = detector.analyze(portrait_clip, frames=20, heatmaps=3)
+    heated = [item for item in analysis.evidence if item.heat_jpeg is not None]
+    (track,) = analysis.verdict.tracks
+    ranked = sorted(track.observations, key=lambda seen: -seen.logit)
+    assert {item.frame_index for item in heated} == {seen.frame_index for seen in ranked[:3]}
+    for item in heated:
+        picture, heat = (jpeg_picture(data) for data in (item.jpeg, item.heat_jpeg))
+        assert picture.shape == heat.shape
+        assert np.abs(picture.astype(int) - heat).max() > 60, "something is coloured"
+    order = [(item.track_id, item.frame_index) for item in analysis.evidence]
+    assert order == sorted(set(order))
+
+
+def test_heat_maps_change_nothing_else(detector: Detector, portrait_clip: Path) -> None:
+    """Verdict and pictures are those of an analysis without them."""
+    plain = detector.analyze(portrait_clip, frames=4)
+    heated = detector.analyze(portrait_clip, frames=4, heatmaps=1)
+    assert same_scores(plain.verdict, heated.verdict)
+    assert [replace(item, heat_jpeg=None) for item in heated.evidence] == list(plain.evidence)
+
+
+def test_heat_maps_of_nobody(detector: Detector) -> None:
+    """Without a face there is nothing to show, and no error."""
+    analysis = detector.analyze(np.full((240, 320, 3), 127, np.uint8), heatmaps=3)
+    assert analysis.evidence == ()
+
+
+def test_heat_maps_are_part_of_the_progress(detector: Detector, portrait_clip: Path) -> None:
+    """After the frames, one step a map."""
+    steps: list[Progress] = []
+    detector.analyze(portrait_clip, frames=3, heatmaps=2, progress=steps.append)
+    assert steps[3:] == [Progress("heatmaps", 1, 2), Progress("heatmaps", 2, 2)]
+
+
+def test_a_negative_number_of_heat_maps_is_refused(detector: Detector, portrait: Image) -> None:
+    """The option is named."""
+    with pytest.raises(UsageError, match="heatmaps"):
+        detector.analyze(portrait, heatmaps=-1)
+
+
+def jpeg_picture(data: bytes | None) -> Image:
+    """The RGB picture of a JPEG."""
+    assert data is not None
+    return np.asarray(Pictures.open(io.BytesIO(data)))

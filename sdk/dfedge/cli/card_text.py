@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Iterator
 
 from dfedge.bundles.bundle import Bundle
-from dfedge.bundles.card import DetectorCard, FaceDetectorCard, Metric
+from dfedge.bundles.card import WHOLE_FRAME, DetectorCard, FaceDetectorCard, Metric
 from dfedge.report.wording import printable
+from dfedge.scoring import usable_frames_needed
 
 _WIDTH = 88
 _LABEL = 14
@@ -41,15 +42,13 @@ def render_card(bundle: Bundle) -> str:
 
 def _decision_lines(card: DetectorCard) -> Iterator[str]:
     decision = card.decision
-    yield from _line(
-        "crop", f"{card.crop.box_source} box, margin {card.crop.margin:g} of its side each way"
-    )
+    yield from _line("crop", _crop_text(card))
     yield from _line("FAKE", f"P(fake) >= {decision.fake.threshold:g}: {decision.fake.meaning}")
     yield from _line("REAL", f"P(fake) <= {decision.real.threshold:g}: {decision.real.meaning}")
     yield from _line("calibration", f"fitted on {decision.calibration.fitted_on}")
     yield from _line(
         "needs",
-        f"{decision.min_usable_frames} usable frames of a video; a face of "
+        f"{usable_frames_needed(decision, card.input.frames)} usable frames of a video; a face of "
         f"{decision.quality.min_face_pixels:g} pixels, sharpness "
         f"{decision.quality.min_sharpness:g}, brightness {decision.quality.min_brightness:g} to "
         f"{decision.quality.max_brightness:g}",
@@ -62,6 +61,12 @@ def _decision_lines(card: DetectorCard) -> Iterator[str]:
             f"{fidelity.logit_correlation:.4f}, same sign {fidelity.sign_agreement:.3f}, "
             f"probability changes by at most {fidelity.max_probability_change:.3f}",
         )
+
+
+def _crop_text(card: DetectorCard) -> str:
+    if card.crop.box_source == WHOLE_FRAME:
+        return "the whole frame; a face in it decides whether it counts"
+    return f"{card.crop.box_source} box, margin {card.crop.margin:g} of its side each way"
 
 
 def _provenance_lines(card: DetectorCard | FaceDetectorCard) -> Iterator[str]:

@@ -45,6 +45,7 @@ _EPILOG = f"""\
 examples:
   dfedge detect interview.mp4
   dfedge detect clips/ --report report.html
+  dfedge detect interview.mp4 --report report.html --heatmaps 3
   dfedge detect 'clips/*.mp4' --json | jq -r '[.source.name, .label] | @tsv'
   dfedge detect upload.mp4 --quiet --fail-on uncertain || echo "look at it"
 """
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     from dfedge.errors import UsageError
     from dfedge.media import expand_inputs
 
+    if args.heatmaps and not args.report:
+        raise UsageError("--heatmaps: only a report shows them; add --report FILE")
     if args.json and args.csv == "-":
         raise UsageError("--json and --csv - both write to standard output; choose one")
     inputs = expand_inputs(args.paths, as_frames=args.as_frames)
@@ -135,7 +138,9 @@ def _detect_all(
 
     writers = [_stdout_writer(args), *([table] if table is not None else [])]
     with ProgressBar(inputs, quiet=args.quiet) as bar:
-        results = detector.detect_many(inputs, as_frames=args.as_frames, progress=bar.update)
+        results = detector.detect_many(
+            inputs, as_frames=args.as_frames, progress=bar.update, heatmaps=args.heatmaps
+        )
         with closing(cast("Generator[Result, None, None]", results)):
             for result in results:
                 bar.next_input()
@@ -205,6 +210,14 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--report", metavar="FILE", help="write an HTML report that needs nothing else"
     )
     names_a_file(report)
+    group.add_argument(
+        "--heatmaps",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="show in the report what raises the score, in the N most suspicious frames of each "
+        "input; takes about half a second each with the model that ships",
+    )
     table = group.add_argument(
         "--csv",
         metavar="FILE",
@@ -236,7 +249,8 @@ def _add_frame_options(parser: argparse.ArgumentParser) -> None:
         "--frames",
         type=whole_number,
         metavar="N",
-        help="frames to look at in a video (default: 20; 8 with --sampling fast)",
+        help="frames to look at in a video (default: 20; 8 with --sampling fast; at least as "
+        "many as the model takes at once)",
     )
     group.add_argument(
         "--as-frames",

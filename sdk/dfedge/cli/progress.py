@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dfedge.analysis import Progress
 
 _NAME_COLUMNS = 28
+_UNITS = {"frames": "frames", "heatmaps": "heat maps"}
 
 
 class _Bar(Protocol):
@@ -21,6 +22,7 @@ class _Bar(Protocol):
 
     n: int
     total: int | None
+    unit: str
 
     def update(self, n: int) -> object: ...
     def reset(self) -> None: ...
@@ -44,11 +46,15 @@ class ProgressBar:
             self._bar = _make_bar(self._description())
 
     def update(self, progress: Progress) -> None:
-        """The detector's callback: one more frame was looked at."""
+        """The detector's callback: one more frame was looked at, or heat map made."""
         if self._bar is None:
             return
+        unit = _UNITS[progress.stage]
+        changed, self._bar.unit = self._bar.unit != unit, unit
         self._bar.total = progress.total
         self._bar.update(progress.done - self._bar.n)
+        if changed:
+            self._bar.refresh()
 
     def next_input(self) -> None:
         """The current input is done; the next one begins."""
@@ -104,6 +110,7 @@ def _make_bar(description: str) -> _Bar:
         file=sys.stderr,
         leave=False,
         dynamic_ncols=True,
-        bar_format="{desc}|{bar:30}| {n_fmt}/{total_fmt} frames {elapsed}",
+        bar_format="{desc}|{bar:30}| {n_fmt}/{total_fmt} {unit} {elapsed}",
+        unit="frames",
     )
     return cast("_Bar", bar)

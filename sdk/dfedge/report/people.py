@@ -37,9 +37,11 @@ class CropView:
         left, top, width, height: the face box in percent of the picture.
         time: in the source; empty for a picture.
         note: why the frame does not count; empty when it does.
+        heat_href: the same picture with its heat map; empty when it has none.
     """
 
     href: str
+    heat_href: str
     picture_width: int
     picture_height: int
     left: float
@@ -60,6 +62,8 @@ class PersonView:
     Attributes:
         colour: ``p0`` to ``p5``, or ``other``: the colour of its line in the timeline.
         decides: the verdict on the whole source is this person's.
+        crops: pictures without a heat map.
+        heats: pictures with one.
     """
 
     name: str
@@ -71,6 +75,7 @@ class PersonView:
     frames: str
     sentences: tuple[str, ...]
     crops: tuple[CropView, ...]
+    heats: tuple[CropView, ...]
 
 
 def people_views(
@@ -78,22 +83,25 @@ def people_views(
 ) -> tuple[PersonView, ...]:
     """Everybody in the source, the most suspicious first; pictures for the first ten."""
     ranked = by_suspicion(verdict)
-    return tuple(
-        PersonView(
-            name=person(track.track_id),
-            colour=colour_of(rank),
-            decides=rank == 0 and len(ranked) > 1,
-            label=track.label.value,
-            tone=_TONES[track.label],
-            probability=percent(track.fake_probability),
-            frames=describe_frames(track),
-            sentences=other_reasons(track.reasons),
-            crops=_crops(track, evidence, thresholds, timed=verdict.source.kind != "image")
-            if rank < PEOPLE_WITH_CROPS
-            else (),
+    people = []
+    for rank, track in enumerate(ranked):
+        shown = evidence if rank < PEOPLE_WITH_CROPS else ()
+        crops = _crops(track, shown, thresholds, timed=verdict.source.kind != "image")
+        people.append(
+            PersonView(
+                name=person(track.track_id),
+                colour=colour_of(rank),
+                decides=rank == 0 and len(ranked) > 1,
+                label=track.label.value,
+                tone=_TONES[track.label],
+                probability=percent(track.fake_probability),
+                frames=describe_frames(track),
+                sentences=other_reasons(track.reasons),
+                crops=tuple(crop for crop in crops if not crop.heat_href),
+                heats=tuple(crop for crop in crops if crop.heat_href),
+            )
         )
-        for rank, track in enumerate(ranked)
-    )
+    return tuple(people)
 
 
 def by_suspicion(verdict: Verdict) -> list[TrackVerdict]:
@@ -156,7 +164,8 @@ def _crop(
     left, top = max(item.box.left, 0.0), max(item.box.top, 0.0)
     right, bottom = min(item.box.right, float(width)), min(item.box.bottom, float(height))
     return CropView(
-        href="data:image/jpeg;base64," + base64.b64encode(item.jpeg).decode(),
+        href=_data_address(item.jpeg),
+        heat_href="" if item.heat_jpeg is None else _data_address(item.heat_jpeg),
         picture_width=width,
         picture_height=height,
         left=round(100 * left / width, 2),
@@ -169,6 +178,10 @@ def _crop(
         note=", ".join(issue.value.replace("_", " ") for issue in observation.issues),
         description=describe_observation(track, observation),
     )
+
+
+def _data_address(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def _jpeg_size(jpeg: bytes) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from dfedge.report.wording import (
     HEADLINES,
     Thresholds,
     count,
+    describe_look,
     describe_source,
     explain,
     failure_name,
@@ -25,6 +26,7 @@ from dfedge.report.wording import (
     printable,
     sentence,
 )
+from dfedge.scoring import usable_frames_needed
 from dfedge.verdict import Label, Timing, Verdict
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class ItemView:
 
     Attributes:
         folder: what stands before the name in a path; empty for anything else.
+        look: what a score stands for where it is not one face in one frame; else empty.
     """
 
     anchor: str
@@ -78,6 +81,7 @@ class ItemView:
     timeline: TimelineView | None
     people: tuple[PersonView, ...]
     people_heading: str
+    look: str
     people_without_crops: int
     models: tuple[str, ...]
     timing: str
@@ -178,6 +182,7 @@ def _item(analysis: Analysis, number: int) -> ItemView:
         timeline=timeline_view(verdict, thresholds, number),
         people=people,
         people_heading=count(len(people), "person", "people"),
+        look=describe_look(analysis.card),
         people_without_crops=max(len(people) - PEOPLE_WITH_CROPS, 0),
         models=tuple(
             f"{model.name} {model.version} ({_ROLES[model.role]}, sha256 {model.sha256})"
@@ -242,7 +247,7 @@ def _model_anchor(card: DetectorCard) -> str:
 
 
 def _needs(card: DetectorCard) -> str:
-    frames = card.decision.min_usable_frames
+    frames = usable_frames_needed(card.decision, card.input.frames)
     pixels = card.decision.quality.min_face_pixels
     return (
         f"a face of at least {pixels:.0f} pixels, not blurred, dark or overexposed; "

@@ -10,6 +10,7 @@ from dfedge.verdict import REASON_TEXT, Label, Reason, SourceInfo, TrackVerdict,
 
 if TYPE_CHECKING:
     from dfedge.analysis import Failure
+    from dfedge.bundles.card import DetectorCard
 
 HEADLINES: dict[Label, str] = {
     Label.FAKE: "Looks fake",
@@ -122,6 +123,20 @@ def describe_frames(track: TrackVerdict) -> str:
     if track.usable_frames == seen:
         return f"{count(seen, 'frame')}, all count" if seen > 1 else "1 frame"
     return f"{track.usable_frames} of {count(seen, 'frame')} count"
+
+
+def describe_look(card: DetectorCard) -> str:
+    """What a score stands for where it is not that of one face in one frame; else empty."""
+    from dfedge.bundles.card import WHOLE_FRAME
+
+    whole, frames = card.crop.box_source == WHOLE_FRAME, card.input.frames
+    if frames > 1:
+        what = f"{frames} whole frames" if whole else f"{frames} frames of a face"
+        whose = "all people" if whole else "all frames of a person"
+        return f"This model looks at {what} at once: {whose} carry the score of the clip."
+    if whole:
+        return "This model looks at whole frames: all faces of a frame carry its score."
+    return ""
 
 
 _KINDS = {

@@ -44,10 +44,15 @@ class FakeDetector:
         self.closed += 1
 
     def detect_many(
-        self, sources: Sequence[str], *, as_frames: bool, progress: Callable[[Progress], None]
+        self,
+        sources: Sequence[str],
+        *,
+        as_frames: bool,
+        progress: Callable[[Progress], None],
+        heatmaps: int,
     ) -> Iterator[Result]:
         """The table's answer for each source."""
-        self.opened[-1]["as_frames"] = as_frames
+        self.opened[-1] |= {"as_frames": as_frames, "heatmaps": heatmaps}
         for source in sources:
             progress(Progress("frames", 1, 2))
             progress(Progress("frames", 2, 2))

@@ -152,6 +152,8 @@ def test_unreadable_inputs_are_listed_and_the_others_done(
         ["x.mp4", "--faces", "haar"],
         ["x.mp4", "--fail-on", "real"],
         ["x.mp4", "--json", "--csv", "-"],
+        ["x.mp4", "--heatmaps", "3"],
+        ["x.mp4", "--heatmaps", "0", "--report", "r.html"],
         ["nothing/*.mp4"],
     ],
 )
@@ -170,8 +172,9 @@ def test_options_reach_the_detector(clips: Path, fake_detector: Any) -> None:
     """Each option by its value."""
     options = (
         "--model other --device cpu --sampling scene --frames 7 --faces mediapipe --threads 2 "
-        "--as-frames --max-bytes 1.5MB --timeout 9"
+        "--as-frames --max-bytes 1.5MB --timeout 9 --heatmaps 3"
     )
+    options += f" --report {clips.parent / 'report.html'}"
     main(["detect", str(clips / "fake.mp4"), *options.split()])
     limits = fake_detector.opened[0].pop("limits")
     assert fake_detector.opened == [
@@ -183,6 +186,7 @@ def test_options_reach_the_detector(clips: Path, fake_detector: Any) -> None:
             "face_backend": "mediapipe",
             "threads": 2,
             "as_frames": True,
+            "heatmaps": 3,
         }
     ]
     assert (limits.max_bytes, limits.max_seconds) == (1572864, 9.0)

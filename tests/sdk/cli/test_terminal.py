@@ -107,13 +107,15 @@ def test_the_progress_bar_names_input_and_frames(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.stderr", terminal)
     with ProgressBar(["one.mp4", "\x1b[2Jtwo.mp4"], quiet=False) as bar:
         bar.update(Progress("frames", 20, 20))
+        bar.update(Progress("heatmaps", 2, 3))
         with bar.paused():
             print("a result", file=terminal)
         bar.next_input()
         bar.update(Progress("frames", 5, 20))
     written = terminal.text
     assert "[1/2] one.mp4" in written
-    assert "20/20 frames" in written
+    assert "5/20 frames" in written
+    assert "2/3 heat maps" in written
     assert "[2/2] \\x1b[2Jtwo.mp4" in written
     assert "\x1b[2J" not in written
     assert written.rstrip("\r").rpartition("\r")[2].strip() == ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from dfedge.analysis import Failure
 from dfedge.errors import MediaFormatError
@@ -234,3 +236,61 @@ def test_the_report_depends_on_nothing_but_its_arguments(analysis_maker: Any) ->
     first, second = (render_report([analysis], created=created) for _ in range(2))
     assert first == second
     assert "2026-03-01 12:30 UTC" in first
+
+
+def with_heat(analysis: Any, *frames: int) -> Any:
+    """The analysis with heat maps of its first person in the frames numbered so."""
+    evidence = tuple(
+        replace(item, heat_jpeg=item.jpeg)
+        if item.track_id == 0 and item.frame_index in frames
+        else item
+        for item in analysis.evidence
+    )
+    return replace(analysis, evidence=evidence)
+
+
+def test_a_heat_map_stands_beside_its_picture_with_what_it_means(analysis_maker: Any) -> None:
+    """Such frames come first, once; a sentence says what a map shows and what it does not."""
+    analysis = analysis_maker.analysis("c.mp4", [0.9] * 4, [0.1] * 4)
+    seen = page(with_heat(analysis, 12, 24))
+    pictures = [str(picture["alt"]) for picture in seen.all("img")]
+    assert pictures[:6] == [
+        "Person 1 at 0:00.5: P(fake) 90%",
+        "Heat map: Person 1 at 0:00.5: P(fake) 90%",
+        "Person 1 at 0:01.0: P(fake) 90%",
+        "Heat map: Person 1 at 0:01.0: P(fake) 90%",
+        "Person 1 at 0:00.0: P(fake) 90%",
+        "Person 1 at 0:01.5: P(fake) 90%",
+    ]
+    assert len(pictures) == 8 + 2
+    assert seen.text.count("not what was manipulated") == 1
+
+
+def test_without_heat_maps_nothing_is_said_of_them(analysis_maker: Any) -> None:
+    """A report that was made without them does not mention them."""
+    text = page(analysis_maker.analysis("c.mp4", [0.9] * 4)).text
+    assert "heat map" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("frames", "box_source", "expected"),
+    [
+        (1, "tiny-faces", ""),
+        (12, "tiny-faces", "looks at 12 frames of a face at once: all frames of a person carry"),
+        (12, "whole-frame", "looks at 12 whole frames at once: all people carry"),
+        (1, "whole-frame", "looks at whole frames: all faces of a frame carry its score"),
+    ],
+)
+def test_what_a_score_stands_for_is_told_where_it_is_not_one_face_in_one_frame(
+    analysis_maker: Any, frames: int, box_source: str, expected: str
+) -> None:
+    """Above the people, so that equal scores are no riddle."""
+    plain = analysis_maker.card()
+    card = replace_fields(
+        plain,
+        input=replace_fields(plain.input, frames=frames),
+        crop=replace_fields(plain.crop, box_source=box_source),
+    )
+    text = page(analysis_maker.analysis("c.mp4", [0.9] * 12, card=card)).text
+    assert expected in text
+    assert ("This model looks" in text) == bool(expected)
