@@ -22,9 +22,14 @@ def mixture_logit(logits: Sequence[torch.Tensor], weights: Sequence[float]) -> t
     """
     stacked = torch.stack(list(logits), dim=-1)
     log_weights = stacked.new_tensor(list(weights)).log()
-    return _log_sum_exp(log_weights - F.softplus(-stacked)) - _log_sum_exp(
-        log_weights - F.softplus(stacked)
+    return _log_sum_exp(log_weights - _softplus(-stacked)) - _log_sum_exp(
+        log_weights - _softplus(stacked)
     )
+
+
+def _softplus(x: torch.Tensor) -> torch.Tensor:
+    """-log(1 - sigmoid(x)); ONNX has it by name, ONNX Runtime for WebGPU has not."""
+    return F.relu(x) + torch.log1p(torch.exp(-x.abs()))
 
 
 def _log_sum_exp(x: torch.Tensor) -> torch.Tensor:
