@@ -25,7 +25,7 @@ SIDE = 64
 def test_the_graph_gives_the_logits_of_torch(
     name: str, lively_model: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """For each edge family (tests/e2e/web has all its sizes), opset 20, at batch sizes it was not traced with, to 1e-4."""
+    """For each edge family, opset 20, at batch sizes it was not traced with, to 1e-4."""
     model = lively_model(name)
     path = tmp_path / "model.onnx"
     report = export_onnx(model, path)

@@ -22,6 +22,7 @@ from dfedge.cli.terminal import is_terminal
 from dfedge.errors import UsageError
 
 if TYPE_CHECKING:
+    from dfedge.bundles.card import Metric
     from dfedge_tools.exporting.exporter import Exported, Source
     from dfedge_tools.exporting.graph import Progress
     from dfedge_tools.exporting.operators import OperatorCheck
@@ -122,7 +123,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
             "--metrics",
             type=Path,
             metavar="FILE",
-            help="figures of dfedge_tools.evaluate --metrics, for the card",
+            help="figures of the new bundle for its card, by dfedge_tools.evaluate --metrics",
         )
     )
     group.add_argument(
@@ -208,21 +209,19 @@ def _bundle_source(args: argparse.Namespace, target: Target) -> Source:
     from dfedge.bundles.store import resolve_detector
     from dfedge_tools.exporting.exporter import from_bundle
 
-    ours = ("arch", "checkpoint", "description", "decision", "metrics", "img_size")
-    for name in ours:
+    for name in ("arch", "checkpoint", "description", "decision", "img_size"):
         if getattr(args, name) is not None:
             option = name.replace("_", "-")
             raise UsageError(f"--{option}: does not go with --bundle, whose card says it already")
     bundle, card = resolve_detector(args.bundle)
     name = args.name or f"{card.name}-{target.target}"
-    return from_bundle(bundle, card, name=name, target=target)
+    return from_bundle(bundle, card, name=name, target=target, metrics=_metrics(args))
 
 
 def _checkpoint_source(args: argparse.Namespace, target: Target, progress: Progress) -> Source:
     import msgspec
 
     import dfedge_models
-    from dfedge.bundles.card import Metric
     from dfedge_tools.exporting.bundle import (
         UNCALIBRATED,
         DecisionNumbers,
@@ -247,8 +246,7 @@ def _checkpoint_source(args: argparse.Namespace, target: Target, progress: Progr
     else:
         description = read_json(args.description, Description, option="--description")
     if args.metrics is not None:
-        metrics = read_json(args.metrics, tuple[Metric, ...], option="--metrics")
-        description = msgspec.structs.replace(description, metrics=metrics)
+        description = msgspec.structs.replace(description, metrics=_metrics(args))
     if args.name is not None:
         description = msgspec.structs.replace(description, name=args.name)
     decision = UNCALIBRATED
@@ -262,6 +260,16 @@ def _checkpoint_source(args: argparse.Namespace, target: Target, progress: Progr
         target=target,
         progress=progress,
     )
+
+
+def _metrics(args: argparse.Namespace) -> tuple[Metric, ...]:
+    """Figures for the card; none without the option."""
+    from dfedge.bundles.card import Metric
+    from dfedge_tools.exporting.bundle import read_json
+
+    if args.metrics is None:
+        return ()
+    return read_json(args.metrics, tuple[Metric, ...], option="--metrics")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from dfedge.bundles.bundle import Bundle
-from dfedge.bundles.card import DetectorCard, Quantization
+from dfedge.bundles.card import DetectorCard, Metric, Quantization
 from dfedge.errors import FidelityError, UsageError
 from dfedge.scoring import fake_logits
 from dfedge_models import DetectorModel
@@ -156,12 +156,21 @@ def from_model(
     return Source(graph, card, preprocess, report, sha256(serialize(graph)))
 
 
-def from_bundle(bundle: Bundle, card: DetectorCard, *, name: str, target: Target) -> Source:
+def from_bundle(
+    bundle: Bundle,
+    card: DetectorCard,
+    *,
+    name: str,
+    target: Target,
+    metrics: tuple[Metric, ...] = (),
+) -> Source:
     """The graph of a bundle, which keeps its opset and what onnxsim did to it.
 
     Args:
         card: of `bundle`.
         name: of the new bundle.
+        metrics: of the new bundle, if they were measured; else the bundle's own stay where the
+            target shortens nothing.
 
     Raises:
         UsageError: the target needs float32 weights and the bundle has not.
@@ -175,7 +184,9 @@ def from_bundle(bundle: Bundle, card: DetectorCard, *, name: str, target: Target
             f"{bundle.path}: is itself a quantized bundle; give the float32 one, or leave its "
             "weights and arithmetic by --set weights=keep --set precision=float32"
         )
-    card = msgspec.structs.replace(card, name=name, files=())
+    if not metrics and not shortens:
+        metrics = card.metrics
+    card = msgspec.structs.replace(card, name=name, files=(), metrics=metrics)
     graph = onnx.load_from_string(bundle.read("model"))
     return Source(graph, card, bundle.read("preprocess"), None, bundle.sha256)
 
@@ -215,7 +226,6 @@ def write_for_target(
         if recipe is not None:
             card = msgspec.structs.replace(
                 card,
-                metrics=(),  # the float32 model's; what changed must be measured again
                 quantization=Quantization(
                     recipe=recipe, reference_sha256=source.sha256, fidelity=found.for_card()
                 ),

@@ -117,7 +117,7 @@ def export_graph(
     elif simplified:
         progress("simplifying")
         proto = simplify(proto)
-        said = f"simplified by onnxsim from {before} nodes"
+        said = f"simplified by onnxsim from {before} to {len(proto.graph.node)} nodes"
     progress("comparing with torch")
     difference = compare(model, proto.SerializeToString(), batch_sizes=batch_sizes)
     if not difference <= tolerance:  # also when it is not a number
