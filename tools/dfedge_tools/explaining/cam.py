@@ -51,7 +51,7 @@ def eigengradcam(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Te
     projected = (centred @ directions[:, 0, :, None]).squeeze(2)  # (B, HW)
     together = (projected * centred.sum(dim=2)).sum(dim=1, keepdim=True)
     signed = torch.where(together < 0, -projected, projected)
-    return signed.unflatten(1, activations.shape[2:])
+    return signed.reshape(-1, *activations.shape[2:])
 
 
 def gradcam_plus_plus(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:

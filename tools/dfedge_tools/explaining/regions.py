@@ -184,11 +184,9 @@ def bootstrap_mean(
 
 def _spread(samples: Sequence[Sample], frames: int) -> list[Sample]:
     """At most so many frames of each clip; equal frame numbers in fakes and originals."""
-    numbers = sorted({sample.frame for sample in samples})
     clips: dict[str, list[Sample]] = {}
     for sample in sorted(samples, key=lambda sample: sample.frame):
         clips.setdefault(sample.video_id, []).append(sample)
-    del numbers
     return [
         clip[step * len(clip) // min(frames, len(clip))]
         for clip in clips.values()
@@ -202,9 +200,8 @@ def _cut_mask(
     """A mask of the whole picture as the model sees it, (side, side), 0 to 1."""
     levels = (np.asarray(mask, np.float32) * 255).astype(np.uint8)
     picture = np.repeat(levels[:, :, np.newaxis], 3, axis=2)
-    return _resized(cut(picture, crop_box(Box(*face.box), contract)), side)[:, :, 0] / np.float32(
-        255
-    )
+    small = _resized(cut(picture, crop_box(Box(*face.box), contract)), side)[:, :, 0]
+    return small.astype(np.float32) / 255
 
 
 def _outline(row: Row) -> Mask:

@@ -1,4 +1,4 @@
-"""The torch model behind a bundle: gradients need weights, which ONNX Runtime does not give back."""
+"""The torch model behind a bundle: gradients need weights, which ONNX Runtime keeps to itself."""
 
 from __future__ import annotations
 
