@@ -47,7 +47,7 @@ class Detector:
         device: where the classifier runs; ``auto`` takes the best that really loads.
         sampling: how frames are chosen from a video unless a call says otherwise.
         frames: frames looked at in a video unless a call says otherwise, at least 1; None for
-            :data:`DEFAULT_FRAMES` of the sampling.
+            :data:`DEFAULT_FRAMES` of the sampling, or what the model takes at once if more.
         face_backend: who finds faces; ``mediapipe`` needs the extra of that name.
         threads: threads of each model; None lets the runtime choose.
         limits: bounds on what a source may be (bytes, pixels, seconds to fetch).

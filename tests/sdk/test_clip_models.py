@@ -146,6 +146,36 @@ def test_heat_maps_of_clips_are_refused(bundle_maker: Any, portrait_clip: Path) 
         detector.analyze(portrait_clip, heatmaps=1)
 
 
+def test_the_command_refuses_heat_maps_of_clips(
+    bundle_maker: Any, portrait_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Code 2, the reason in a line, and no report."""
+    model = str(bundle_maker.clip_detector(4, box_source=FACES))
+    report = tmp_path / "r.html"
+    options = ["--model", model, "--threads", "1", "--report", str(report), "--heatmaps", "2"]
+    assert main(["detect", str(portrait_clip), *options]) == 2
+    assert "heat maps are made for models of single pictures" in capsys.readouterr().err
+    assert not report.exists()
+
+
+@pytest.mark.parametrize("box_source", [FACES, FRAME])
+def test_the_command_makes_heat_maps(
+    bundle_maker: Any, portrait_clip: Path, tmp_path: Path, box_source: str
+) -> None:
+    """A model of single pictures gets heat maps, whatever it is cut from, by the command."""
+    crop = {**bundle_maker.detector_card()["crop"], "box_source": box_source}
+    model = str(bundle_maker.detector(crop=crop))
+    report = tmp_path / "r.html"
+    options = ["--model", model, "--threads", "1", "--quiet", "--frames", "6"]
+    code = main(
+        ["detect", str(portrait_clip), *options, "--report", str(report), "--heatmaps", "2"]
+    )
+    assert code == 0
+    text = report.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") == 6 + 2
+    assert text.count('alt="Heat map: Person 1') == 2
+
+
 @pytest.mark.parametrize("box_source", [FACES, FRAME])
 def test_the_command_takes_such_a_model(
     bundle_maker: Any,

@@ -216,7 +216,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="show in the report what raises the score, in the N most suspicious frames of each "
-        "input; takes about half a second each with the model that ships",
+        "input; each takes up to a second with the model that ships",
     )
     table = group.add_argument(
         "--csv",
