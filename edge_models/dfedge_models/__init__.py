@@ -1,4 +1,7 @@
-"""Torch architectures of the models; importing this registers the edge models with timm."""
+"""Torch architectures of the models; importing this registers the edge models with timm.
+
+Each is a function here, but for `genconvit`, whose name is that of a module: :func:`create` has it.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,7 @@ from dfedge_models.genconvit import (
     genconvit_ed,
     genconvit_vae,
 )
-from dfedge_models.genconvit_ensemble import (
-    GenConViTEnsemble,
-    genconvit,
-    published_clip_score,
-)
+from dfedge_models.genconvit_ensemble import GenConViTEnsemble, published_clip_score
 from dfedge_models.mixture import mixture_logit
 from dfedge_models.ms_eff_gcvit import (
     MSEffGCViT,
@@ -53,7 +52,6 @@ __all__ = [
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",
     "dfedge_convnext_tiny_multitask",
-    "genconvit",
     "genconvit_ed",
     "genconvit_vae",
     "mixture_logit",

@@ -20,6 +20,14 @@ OFFICIAL_GAIN = 3.0
 """Of the oracles' README; under it EfficientNet's maps grow to a spread of thousands."""
 CALM_GAIN = 1.0
 """Keeps the backbone's maps of order one, so that single and double precision agree."""
+SMALLER: dict[str, dict[str, int]] = {
+    "dfedge_convnext_tiny_multitask": {"img_size": 64},
+    "genconvit_ed": {"img_size": 64},
+    "genconvit_vae": {"img_size": 64},
+    "genconvit": {"img_size": 64},
+    "dfd_clip_l": {"img_size": 56, "frames": 3, "depth": 2},
+}
+"""Options under which a large model is quick; the others are tested at their own size."""
 
 
 def seeded_weights(model: Any, *, backbone_gain: float) -> dict[str, Any]:
@@ -49,11 +57,14 @@ def seeded_input(shape: tuple[int, ...]) -> Any:
 
 @pytest.fixture
 def seeded_model() -> Callable[..., Any]:
-    """Makes an architecture with rebuilt weights, in eval mode: ``(name, gain of backbone)``."""
+    """Makes an architecture with rebuilt weights, in eval mode.
+
+    Called with its name, perhaps the gain of the backbone, and options of the architecture.
+    """
     import dfedge_models
 
-    def make(name: str, gain: float = CALM_GAIN) -> Any:
-        model = dfedge_models.create(name).eval()
+    def make(name: str, gain: float = CALM_GAIN, **options: int) -> Any:
+        model = dfedge_models.create(name, **options).eval()
         model.load_state_dict(seeded_weights(model, backbone_gain=gain))
         return model
 
@@ -64,6 +75,12 @@ def seeded_model() -> Callable[..., Any]:
 def seeded_weight() -> Callable[..., Any]:
     """Makes one entry of the oracles' weights: ``(name, shape)``."""
     return seeded_entry
+
+
+@pytest.fixture
+def smaller() -> dict[str, dict[str, int]]:
+    """See :data:`SMALLER`."""
+    return SMALLER
 
 
 @pytest.fixture
