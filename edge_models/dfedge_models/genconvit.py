@@ -130,9 +130,9 @@ class GenConViTVAE(GenConViT):
         Raises:
             ValueError: the latent is to be drawn and there is no generator.
         """
-        half = self._half_size(x, generator if sample_latent else None)
         if sample_latent and generator is None:
             raise ValueError("sample_latent draws random numbers; give a generator with a seed")
+        half = self._half_size(x, generator if sample_latent else None)
         joined = torch.cat((self.convnext_backbone(x), self.convnext_backbone(half)), dim=1)
         logits: torch.Tensor = self.fc2(F.relu(self.fc(F.relu(joined))))
         return logits
@@ -155,7 +155,8 @@ class GenConViTVAE(GenConViT):
     def _half_size(self, x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         mean = self.encoder(x)
         if generator is not None:  # the published network takes the mean for the variance as well
-            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+            device = generator.device  # equal seeds give equal numbers wherever the model runs
+            noise = torch.randn(mean.shape, generator=generator, device=device, dtype=mean.dtype)
             mean = mean + noise.to(mean.device) * torch.exp(0.5 * mean)
         side = self.img_size // STRIDE
         picture: torch.Tensor = self.decoder(mean.unflatten(1, (-1, side, side)))
