@@ -42,7 +42,6 @@ class Published:
         version: of the bundle: the publisher's release, or 1.0.0.
         licence: SPDX expression of the weights.
         licence_note: what to know of it, a sentence; empty where nothing is.
-        aggregation: how the publisher makes one score of the frames of a clip.
     """
 
     name: str
@@ -62,7 +61,6 @@ class Published:
     crop: CropContract
     quality: Quality
     min_usable_frames: int
-    aggregation: Literal["mean_logit", "mean_probability"] = "mean_probability"
 
 
 def find(name: str) -> Published:
@@ -282,7 +280,6 @@ _DFD_CLIP_L = Published(
     crop=CropContract(box_source=WHOLE_FRAME, margin=0.0, squaring="none", resize="stretch"),
     quality=_NO_QUALITY,
     min_usable_frames=1,
-    aggregation="mean_logit",
 )
 
 CATALOGUE = {

@@ -28,6 +28,8 @@ exit codes:
   70   a bug in dfedge; --debug shows where
   130  stopped by Ctrl-C
 """
+STEPS = 6
+"""Of the progress bar: hash, load, trace, simplify, compare, write."""
 KNOWN_NAMES = "names:\n" + "\n".join(f"  {name}" for name in NAMES) + "\n"
 
 
@@ -97,17 +99,18 @@ def run_import(
 
     from dfedge_tools.exporting.bundle import DecisionNumbers, read_json
     from dfedge_tools.importing.catalogue import PUBLISHED_RULE
-    from dfedge_tools.importing.importer import STEPS, import_file
+    from dfedge_tools.importing.importer import import_file
 
     decision = PUBLISHED_RULE
     if args.decision is not None:
         decision = read_json(args.decision, DecisionNumbers, option="--decision")
-    form = "{desc:24}|{bar:20}| {n}/{total} {elapsed}"
-    with tqdm(total=len(STEPS), bar_format=form, leave=False, disable=args.quiet or None) as bar:
+    form = "{desc:24}|{bar:20}| {elapsed}"
+    with tqdm(total=STEPS, bar_format=form, leave=False, disable=args.quiet or None) as bar:
 
         def progress(step: str) -> None:
-            bar.n = STEPS.index(step)
-            bar.set_description_str(step)
+            bar.set_description_str(step, refresh=False)
+            bar.update()
+            bar.refresh()
 
         imported = import_file(
             entry,
@@ -150,7 +153,8 @@ def _text(imported: Imported) -> str:
         f"{done} {card.name} {card.version} in {path}\n"
         f"  {model.name}: {model.size_bytes / 1e6:.1f} MB, {imported.check}\n"
         f"  made of a file of sha256 {imported.source_sha256}\n"
-        f"  licence: {card.licence}; what else to know: dfedge models show {name}\n"
+        f"  licence: {card.licence}\n"
+        f"what to know before trusting it: dfedge models show {name}\n"
     )
 
 

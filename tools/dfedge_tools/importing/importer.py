@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 import dfedge_models
 from dfedge.bundles.bundle import Bundle, load_bundle
 from dfedge.bundles.card import DetectorCard, Provenance
 from dfedge.bundles.store import cache_folder, install
 from dfedge.errors import UsageError
-from dfedge_models import ModelSignature
 from dfedge_tools.exporting.bundle import (
-    MODEL_NAME,
     DecisionNumbers,
     Description,
     Role,
     build_card,
+    file_entries,
     model_input,
     write_bundle,
 )
 from dfedge_tools.exporting.checkpoint import load_checkpoint
-from dfedge_tools.exporting.graph import OPSET, export_onnx
+from dfedge_tools.exporting.exporter import from_model
+from dfedge_tools.exporting.graph import Progress, serialize
 from dfedge_tools.exporting.preprocess import preprocess_graph
+from dfedge_tools.exporting.targets import TARGETS
 from dfedge_tools.importing import pins
 from dfedge_tools.importing.catalogue import PUBLISHED_RULE, UNCALIBRATED_LIMIT, Published
 from dfedge_tools.importing.download import file_sha256
 from dfedge_tools.importing.published_onnx import read_graph
 
-Progress = Callable[[str], None]
-STEPS = ("hashing the file", "loading and exporting", "writing the bundle")
-"""What `progress` is told, in this order."""
+AGGREGATION: Final = "mean_probability"
+"""How all these publishers make one score of the frames of a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,10 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What goes into the bundle.
+    """What goes into the bundle: its card without files, and their contents."""
 
-    Attributes:
-        output: name of the logits; None for the exporter's own.
-    """
-
-    graph: bytes
-    signature: ModelSignature
-    opset: int
-    output: str | None
+    card: DetectorCard
+    files: dict[Role, bytes]
     check: str
 
 
@@ -88,6 +82,7 @@ def import_file(
         version: of the bundle, if not the catalogue's.
         source_url: where the file came from, if not from the catalogue's address.
         accept_changed: take another file than the one that was first used under this name.
+        progress: is told of each step before it begins.
 
     Raises:
         UsageError: the file is not there, not the first one, or not this model's.
@@ -96,72 +91,37 @@ def import_file(
     """
     if not path.is_file():
         raise UsageError(f"{path}: is no file; correct --checkpoint")
-    progress(STEPS[0])
+    progress("hashing the file")
     digest = file_sha256(path)
     if not accept_changed:
         pins.check(entry.name, digest, file=path)
-    progress(STEPS[1])
-    model = _from_onnx(entry, path) if entry.file_format == "onnx" else _from_torch(entry, path)
-    url = source_url or entry.url
-    progress(STEPS[2])
-    card, files = _bundle(entry, model, decision, version, _Source(digest, url))
-    bundle = _place(card, files, out)
+    description = _describe(entry, decision, version, digest, source_url or entry.url)
+    make = _from_onnx if entry.file_format == "onnx" else _from_torch
+    model = make(entry, path, description, decision, progress)
+    decided = replace(model.card.decision, frame_aggregation=AGGREGATION)
+    card = replace(model.card, decision=decided, files=file_entries(model.files))
+    progress("writing")
+    bundle = _place(card, model.files, out)
     pins.record(entry.name, digest, size_bytes=path.stat().st_size, source=source_url or path.name)
     return Imported(bundle, out is None, digest, model.check)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the weights came from."""
-
-    sha256: str
-    url: str | None
-
-
-def _from_torch(entry: Published, path: Path) -> _Model:
-    try:
-        model = dfedge_models.create(entry.architecture)
-    except ValueError as error:
-        raise UsageError(f"{entry.name}: {error}") from error
-    load_checkpoint(model, path)
-    with tempfile.TemporaryDirectory() as scratch:
-        graph = Path(scratch) / MODEL_NAME
-        report = export_onnx(model, graph)
-        batches = ", ".join(map(str, report.batch_sizes))
-        check = (
-            f"largest difference from torch {report.max_difference:.2g} in a logit "
-            f"(batches of {batches})"
-        )
-        return _Model(graph.read_bytes(), model.signature, OPSET, None, check)
-
-
-def _from_onnx(entry: Published, path: Path) -> _Model:
-    signature = dfedge_models.create(entry.architecture).signature
-    graph = read_graph(path, signature)
-    check = f"taken over as it is (opset {graph.opset}), runs on batches of 1 and 2"
-    return _Model(graph.content, signature, graph.opset, graph.output, check)
-
-
-def _bundle(
-    entry: Published,
-    model: _Model,
-    decision: DecisionNumbers,
-    version: str | None,
-    source: _Source,
-) -> tuple[DetectorCard, dict[Role, bytes]]:
+def _describe(
+    entry: Published, decision: DecisionNumbers, version: str | None, digest: str, url: str | None
+) -> Description:
     limits = entry.limits
     if decision == PUBLISHED_RULE:
         limits = (UNCALIBRATED_LIMIT, *limits)
-    description = Description(
+    return Description(
         name=entry.name,
         version=version or entry.version,
         summary=entry.summary,
         licence=entry.licence,
         provenance=Provenance(
             training_data=entry.training_data,
-            command=f"dfedge models import {entry.name} --checkpoint {entry.file_name}",
-            source_url=source.url,
-            source_sha256=source.sha256,
+            command=f"dfedge models import {entry.name} --checkpoint FILE",
+            source_url=url,
+            source_sha256=digest,
         ),
         limits=limits,
         metrics=entry.metrics,
@@ -169,21 +129,64 @@ def _bundle(
         quality=entry.quality,
         min_usable_frames=entry.min_usable_frames,
     )
-    preprocess = preprocess_graph(model_input(model.signature), entry.crop)
-    files: dict[Role, bytes] = {"model": model.graph, "preprocess": preprocess}
+
+
+def _from_torch(
+    entry: Published,
+    path: Path,
+    description: Description,
+    decision: DecisionNumbers,
+    progress: Progress,
+) -> _Model:
+    progress("loading the weights")
+    model = dfedge_models.create(entry.architecture)
+    load_checkpoint(model, path)
+    source = from_model(
+        model,
+        architecture=entry.architecture,
+        description=description,
+        decision=decision,
+        target=TARGETS["cpu"],
+        progress=progress,
+    )
+    assert source.report is not None
+    batches = ", ".join(map(str, source.report.batch_sizes))
+    check = (
+        f"largest difference from torch {source.report.max_difference:.2g} in a logit "
+        f"(batches of {batches})"
+    )
+    files: dict[Role, bytes] = {
+        "model": serialize(source.graph),
+        "preprocess": source.preprocess,
+    }
+    return _Model(source.card, files, check)
+
+
+def _from_onnx(
+    entry: Published,
+    path: Path,
+    description: Description,
+    decision: DecisionNumbers,
+    progress: Progress,
+) -> _Model:
+    progress("checking the graph")
+    signature = dfedge_models.create(entry.architecture).signature
+    graph = read_graph(path, signature)
     card = build_card(
         description,
         decision,
         architecture=entry.architecture,
-        signature=model.signature,
-        opset=model.opset,
-        files=files,
+        signature=signature,
+        opset=graph.opset,
+        files={},
     )
-    replace = msgspec.structs.replace
-    card = replace(card, decision=replace(card.decision, frame_aggregation=entry.aggregation))
-    if model.output is not None:
-        card = replace(card, output=replace(card.output, name=model.output))
-    return card, files
+    card = replace(card, output=replace(card.output, name=graph.output))
+    files: dict[Role, bytes] = {
+        "model": graph.content,
+        "preprocess": preprocess_graph(model_input(signature), description.crop),
+    }
+    check = f"taken over as it is (opset {graph.opset}), runs on batches of 1 and 2"
+    return _Model(card, files, check)
 
 
 def _place(card: DetectorCard, files: dict[Role, bytes], out: Path | None) -> Bundle:
