@@ -81,13 +81,12 @@ class Suspects:
         self._most = most
         self._by_track: dict[int, list[Suspect]] = {}
 
-    def offer(self, track_id: int, logit: float, make: Callable[[], Suspect]) -> None:
-        """Offer a face; it is made only when it is among the highest so far."""
+    def offer(self, track_id: int, suspect: Suspect) -> None:
+        """Offer a face; of equal scores the earlier one stays."""
         highest = self._by_track.setdefault(track_id, [])
-        if len(highest) < self._most or logit > highest[-1].logit:
-            highest.append(make())
-            highest.sort(key=lambda suspect: -suspect.logit)
-            del highest[self._most :]
+        highest.append(suspect)
+        highest.sort(key=lambda suspect: -suspect.logit)
+        del highest[self._most :]
 
     def of(self, track_id: int) -> list[Suspect]:
         """Those of a track, in order of time."""

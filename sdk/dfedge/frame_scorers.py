@@ -11,7 +11,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from dfedge.crops import CropBox
 from dfedge.models import Kept, Models
 from dfedge.scoring import calibrate
 from dfedge.spread import Spread, evenly
-from dfedge.types import Box, Image, TrackedFace
+from dfedge.types import Box, TrackedFace
 from dfedge.verdict import Observation, Reason
 
 THE_FRAME = -1
@@ -45,16 +46,13 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A frame whose faces wait for their scores; of its picture only the crops are left.
-
-    Attributes:
-        crops: the pixels of each subject.
-    """
+    """A frame whose faces wait for their scores; of its picture only the crops are left."""
 
     index: int
     pts_seconds: float
     sightings: tuple[Sighting, ...]
-    crops: Mapping[int, Image]
+    crops: Mapping[int, Kept]
+    """By subject."""
 
     def is_usable(self, subject: int) -> bool:
         """Whether a face of the subject can be judged in this frame."""
@@ -115,11 +113,11 @@ class CropScorer:
             self._records.append(_record(seen, by_subject, self._models.card.decision))
             self._scored(seen, by_subject)
 
-    def _logits(self, crops: Sequence[Image]) -> list[float]:
+    def _logits(self, crops: Sequence[Kept]) -> list[float]:
         batch = self._models.batch
         logits: list[float] = []
         for start in range(0, len(crops), batch):
-            inputs = self._models.preprocessor(crops[start : start + batch])
+            inputs = self._models.inputs(crops[start : start + batch])
             logits.extend(float(logit) for logit in self._models.log_odds(inputs))
         return logits
 
@@ -148,7 +146,7 @@ class ClipScorer:
         for subject, crop in seen.crops.items():
             clip = self._clips.get(subject) or self._clips.setdefault(subject, self._new_clip())
             row = clip.usable if seen.is_usable(subject) else clip.spoilt
-            row.offer(lambda crop=crop: (seen.pts_seconds, self._models.keep(crop)))  # type: ignore[misc]
+            row.offer(partial(_Moment, seen.pts_seconds, crop))
         self._waiting.append(replace(seen, crops={}))
 
     def records(self) -> list[FrameRecord]:
@@ -177,8 +175,11 @@ class ClipScorer:
         return _Clip(_Newest(frames), _Newest(frames))
 
 
-_Moment: TypeAlias = tuple[float, Kept]
-"""Time in seconds, and the crop."""
+class _Moment(NamedTuple):
+    """A crop and when it is from."""
+
+    pts_seconds: float
+    crop: Kept
 
 
 class _Row(Protocol):
@@ -210,7 +211,7 @@ class _Clip:
     def frames(self, since: float) -> list[Kept]:
         """The frames that count, from a time on; the others where none does."""
         for row in (self.usable, self.spoilt):
-            frames = [kept for pts_seconds, kept in row.items if pts_seconds >= since]
+            frames = [moment.crop for moment in row.items if moment.pts_seconds >= since]
             if frames:
                 return frames
         return []

@@ -47,13 +47,10 @@ class Models:
         return SCORE_BATCH if built_for is None else min(SCORE_BATCH, built_for.largest)
 
     def keep(self, crop: Image) -> Kept:
-        """The smaller of a crop and its input, so that what waits is bounded by the input's size.
-
-        The pixels are copied: a crop may be a view of a whole frame.
-        """
+        """The smaller of a crop and its input: what waits is bounded by the input's size."""
         model_input = self.card.input
         if crop.size <= 4 * 3 * model_input.height * model_input.width:
-            return crop.copy()
+            return crop
         return cast("Tensor", self.preprocessor([crop])[0])
 
     def inputs(self, kept: Sequence[Kept]) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from dfedge import __version__
 from dfedge.analysis import Evidence
@@ -32,10 +33,10 @@ from dfedge.frame_scorers import (
     Sighting,
 )
 from dfedge.media import MediaInfo
-from dfedge.models import Models
+from dfedge.models import Kept, Models
 from dfedge.scoring import judge_clip, judge_track, quality_issues, timeline
 from dfedge.spread import Spread
-from dfedge.types import Frame, Image, TrackedFace
+from dfedge.types import Frame, TrackedFace
 from dfedge.verdict import Observation, Opinion, Reason, SourceInfo, Timing, Verdict
 
 
@@ -59,7 +60,7 @@ class FramePipeline:
     ) -> None:
         self._models = models
         self._tracker = FaceTracker()
-        self._strips: dict[int, Spread[Evidence]] = {}
+        self._strips: dict[int, Spread[View]] = {}
         self._suspects = Suspects(heatmaps) if heatmaps else None
         self._views: dict[tuple[int, int], View] = {}
         self._keep_evidence = keep_evidence
@@ -76,10 +77,10 @@ class FramePipeline:
         started = time.perf_counter()
         tracked = self._tracker.update(self._models.finder.find(frame.image), frame)
         self.faces_seconds += time.perf_counter() - started
+        started = time.perf_counter()
         seen = self._cut(frame, tracked)
         if self._keep_evidence:
             self._keep_views(frame, seen)
-        started = time.perf_counter()
         self._scorer.add(seen)
         self.classify_seconds += time.perf_counter() - started
 
@@ -103,9 +104,9 @@ class FramePipeline:
             map_done: told the number of maps made and their total after each.
         """
         items = {
-            (item.track_id, item.frame_index): item
-            for strip in self._strips.values()
-            for item in strip.items
+            (track_id, view.evidence.frame_index): view.evidence
+            for track_id, strip in self._strips.items()
+            for view in strip.items
         }
         if self._suspects is not None and heat_of is not None:
             suspects = self._suspects.of(heat_of)
@@ -118,17 +119,18 @@ class FramePipeline:
         contract, limits = self._models.card.crop, self._models.card.decision.quality
         whole = self._models.looks_at_whole_frames
         sightings: list[Sighting] = []
-        crops: dict[int, Image] = {}
+        crops: dict[int, Kept] = {}
         for face in tracked:
             box = crop_box(face.face.box, contract)
             quality = measure_quality(visible(frame.image, box))
             issues = quality_issues(face.face.box, quality, limits)
             if whole:
                 subject, box = THE_FRAME, CropBox(0, 0, frame.width, frame.height)
-                crops[subject] = frame.image
             else:
                 subject = face.track_id
-                crops[subject] = cut(frame.image, box, contract.pad_value)
+            if subject not in crops:
+                picture = frame.image if whole else cut(frame.image, box, contract.pad_value)
+                crops[subject] = self._models.keep(picture)
             sightings.append(Sighting(face, subject, box, issues))
         return Seen(frame.index, shown_at(frame), tuple(sightings), crops)
 
@@ -136,27 +138,19 @@ class FramePipeline:
         """Keep pictures spread over each track, and, for heat maps, those of all that wait."""
         for sighting in seen.sightings:
             face = sighting.tracked
-            strip = self._strips.setdefault(face.track_id, Spread(EVIDENCE_PER_TRACK))
+            make = partial(cut_view, frame, face, seen.pts_seconds)
+            self._strips.setdefault(face.track_id, Spread(EVIDENCE_PER_TRACK)).offer(make)
             if self._suspects is not None and not sighting.issues:
-                view = cut_view(frame, face, seen.pts_seconds)
-                self._views[face.track_id, frame.index] = view
-                strip.offer(lambda view=view: view.evidence)  # type: ignore[misc]
-            else:
-                strip.offer(lambda face=face: cut_view(frame, face, seen.pts_seconds).evidence)  # type: ignore[misc]
+                self._views[face.track_id, frame.index] = make()
 
     def _scored(self, seen: Seen, logits: Mapping[int, float]) -> None:
         """Keep what a heat map needs of the most suspicious faces, and let go of the others."""
-        if self._suspects is None:
-            return
         for sighting in seen.sightings:
             track_id, logit = sighting.tracked.track_id, logits[sighting.subject]
             view = self._views.pop((track_id, seen.index), None)
-            if view is not None:
-                kept = (logit, view, sighting.crop_box, seen.crops[sighting.subject])
-                self._suspects.offer(track_id, logit, lambda kept=kept: self._suspect(*kept))  # type: ignore[misc]
-
-    def _suspect(self, logit: float, view: View, box: CropBox, crop: Image) -> Suspect:
-        return Suspect(logit, view, box, self._models.keep(crop))
+            if view is not None and self._suspects is not None:
+                crop = seen.crops[sighting.subject]
+                self._suspects.offer(track_id, Suspect(logit, view, sighting.crop_box, crop))
 
 
 def build_verdict(

@@ -30,17 +30,9 @@ class ShownModels:
         self.clips: list[list[int]] = []
         self.runs: list[int] = []
 
-    def preprocessor(self, crops: Sequence[Any]) -> Tensor:
-        """One number a crop."""
-        return np.array([crop[0, 0, 0] for crop in crops], np.float32)
-
-    def keep(self, crop: Any) -> Any:
-        """The crop itself."""
-        return crop
-
     def inputs(self, kept: Sequence[Any]) -> Tensor:
         """One number a crop."""
-        return self.preprocessor(kept)
+        return np.array([crop[0, 0, 0] for crop in kept], np.float32)
 
     def log_odds(self, inputs: Tensor) -> Tensor:
         """The mean grey."""
