@@ -116,7 +116,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--probes",
         type=whole_number,
-        default=32,
+        default=16,
         metavar="N",
         help="faces on which --search ranks the layers (default: %(default)s); all else is "
         "measured on all faces",

@@ -48,7 +48,8 @@ def _is_plain(node: onnx.NodeProto) -> bool:
 
 def _products(node: onnx.NodeProto, ready: set[str]) -> list[onnx.NodeProto]:
     """The nodes in place of one; an input that `ready` names is an integer already."""
-    source, weight, *bias = node.input
+    source, weight, *rest = node.input
+    bias = [name for name in rest if name]
     result = node.output[0]
     name = node.name
     steps: list[onnx.NodeProto] = []
@@ -76,11 +77,11 @@ def _products(node: onnx.NodeProto, ready: set[str]) -> list[onnx.NodeProto]:
         helper.make_node(
             "Mul",
             [f"{source}.scale", f"{weight}.scale"],
-            [f"{result}.scale"],
+            [f"{result}.scales"],
             name=f"{name}.scales",
         ),
         helper.make_node(
-            "Mul", [f"{result}.sum", f"{result}.scale"], [product], name=f"{name}.scale"
+            "Mul", [f"{result}.sum", f"{result}.scales"], [product], name=f"{name}.scale"
         ),
     ]
     if bias:

@@ -23,7 +23,7 @@ from dfedge_tools.fidelity import Agreement, Limits
 from dfedge_tools.quantizing.measure import Judge
 from dfedge_tools.quantizing.quantizer import Quantizer, describe
 from dfedge_tools.quantizing.recipes import Recipe, find_recipe, recipe_json
-from dfedge_tools.quantizing.search import Found, search
+from dfedge_tools.quantizing.search import PROBES, Found, search
 from dfedge_tools.quantizing.writing import form_card, write_form
 
 NOISE_INPUTS = 64
@@ -42,7 +42,7 @@ class Request:
     recipe: str | None = None
     exclude: tuple[str, ...] = ()
     search: bool = False
-    probes: int = 32
+    probes: int = PROBES
     limits: Limits = field(default_factory=Limits)
     force: bool = False
     out: Path | None = None

@@ -162,8 +162,11 @@ class Judge:
         return np.asarray([judge_probability(float(p), decision).label for p in probabilities])
 
 
-def worst(found: Agreement, limits: Limits) -> tuple[str, float, float]:
-    """The figure that is nearest to its limit, or furthest over it: its name, value and limit."""
+def worst(found: Agreement, limits: Limits) -> tuple[str, float, float] | None:
+    """The figure that is nearest to its limit, or furthest over it: its name, value and limit.
+
+    None where nothing is limited.
+    """
     measured = {
         "max_logit_error": found.max_logit_error,
         "min_correlation": found.logit_correlation,
@@ -181,6 +184,7 @@ def worst(found: Agreement, limits: Limits) -> tuple[str, float, float]:
             and (value := measured[entry.name]) is not None
         ),
         key=_used,
+        default=None,
     )
 
 

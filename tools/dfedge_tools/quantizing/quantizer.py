@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import prod
 
 import onnx
 from onnx import TensorProto
@@ -15,7 +16,7 @@ from dfedge_tools.exporting.half import DESCRIPTION as FLOAT16
 from dfedge_tools.exporting.half import to_half
 from dfedge_tools.exporting.metadata import PREFIX, write_metadata
 from dfedge_tools.quantizing.dynamic import multiply_in_int8
-from dfedge_tools.quantizing.layers import chosen, find_layers
+from dfedge_tools.quantizing.layers import SMALLEST, chosen, find_layers
 from dfedge_tools.quantizing.recipes import ALL_KINDS, Recipe, find_recipe
 from dfedge_tools.quantizing.static import StaticQuantizer
 from dfedge_tools.quantizing.storage import store_short
@@ -60,11 +61,14 @@ class Quantizer:
                     f"recipe {recipe.name}: fixes ranges, so it needs inputs; give --faces"
                 )
             self._static = StaticQuantizer(recipe.ranges, inputs)
-        self.layers = chosen(find_layers(self.open().graph), recipe.int8, recipe.exclude)
-        if recipe.int8 and not self.layers:
+        graph_proto = self.open().graph
+        self.layers = chosen(find_layers(graph_proto), recipe.int8, recipe.exclude)
+        shortens = recipe.rest == "float16" and recipe.method in ("stored", "half")
+        if not self.layers and not (shortens and _has_large(graph_proto)):
+            kinds = f", of {', '.join(recipe.int8)} those not excluded" if recipe.int8 else ""
             raise UsageError(
-                f"{label}: has no float32 layer that recipe {recipe.name!r} makes int8 "
-                f"({', '.join(recipe.int8)}); choose another recipe, or give the float32 bundle"
+                f"{label}: has no large float32 weights that recipe {recipe.name!r} makes shorter"
+                f"{kinds}; choose another recipe, or give the float32 bundle"
             )
 
     def open(self) -> onnx.ModelProto:
@@ -98,6 +102,13 @@ def _like(origin: onnx.ModelProto, made: onnx.ModelProto) -> onnx.ModelProto:
     del made.metadata_props[:]
     made.metadata_props.extend(origin.metadata_props)
     return made
+
+
+def _has_large(graph: onnx.GraphProto) -> bool:
+    return any(
+        entry.data_type == TensorProto.FLOAT and prod(entry.dims) >= SMALLEST
+        for entry in graph.initializer
+    )
 
 
 def store_small(graph: bytes) -> bytes:

@@ -24,7 +24,7 @@ from dfedge_tools.quantizing.forms import Forms, open_forms
 from dfedge_tools.quantizing.measure import Judge, Trial, worst
 from dfedge_tools.quantizing.quantizer import Quantizer
 
-PROBES = 32
+PROBES = 16
 """Inputs on which the harm of a layer is measured."""
 
 
@@ -120,10 +120,12 @@ class _Path:
         return trial
 
     def note(self, what: str, left_out: frozenset[str], size: int, trial: Trial) -> None:
-        figure = trial.why
+        figure = trial.why or "nothing is limited"
         if trial.kept and trial.agreement is not None:
-            name, value, limit = worst(trial.agreement, self._limits)
-            figure = f"{name[4:].replace('_', ' ')} {value:.4g} (limit {limit:g})"
+            nearest = worst(trial.agreement, self._limits)
+            if nearest is not None:
+                name, value, limit = nearest
+                figure = f"{name[4:].replace('_', ' ')} {value:.4g} (limit {limit:g})"
         self.steps.append(Step(what, len(left_out), size, trial.kept, figure))
 
 
@@ -139,19 +141,20 @@ def _built(
     waiting = [name for name in order if name not in left_out]
     while True:
         graph = quantizer.build(left_out)
-        trial = judge.keeps(judge.scorer(graph).log_odds, limits)
-        path.note("the file itself", left_out, len(graph), trial)
-        if trial.kept and trial.agreement is not None:
+        found = judge.measure(graph)
+        why = "; ".join(limits.failures(found))
+        path.note("the file itself", left_out, len(graph), Trial(not why, why, found))
+        if not why:
             break
         if not waiting:
-            raise FidelityError(f"the file breaks a limit: {trial.why}; loosen it a little")
+            raise FidelityError(f"the file breaks a limit: {why}; loosen it a little")
         left_out |= {waiting.pop(0)}
     names = tuple(name for name in path.layers if name in left_out)
     return Found(
         graph=graph,
         left_out=names,
         needed=tuple(path.needed.get(name, "") for name in names),
-        agreement=trial.agreement,
+        agreement=found,
         steps=tuple(path.steps),
     )
 
