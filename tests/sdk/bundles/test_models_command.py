@@ -129,6 +129,16 @@ def test_show_of_a_face_detector(installed: Path, capsys: Output) -> None:
     assert "FAKE" not in output
 
 
+def test_show_says_what_a_model_of_clips_is_shown(bundle_maker: Any, capsys: Output) -> None:
+    """Frames at once, where they are cut, and how many of them must be usable."""
+    folder = bundle_maker.clip_detector(12, box_source="whole-frame")
+    assert main(["models", "show", str(folder)]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "12 frames of 16 x 16 RGB" in output
+    assert "the whole frame; a face in it decides whether it counts" in output
+    assert "6 usable frames of a video" in output
+
+
 def test_show_as_json_is_the_card(installed: Path, capsys: Output) -> None:
     """Every field as it stands in card.json."""
     assert main(["models", "show", "tiny-detector", "--json"]) == 0
