@@ -114,6 +114,11 @@ def _add_map_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="track_id of the person to explain, from 0 (default: the most suspicious)",
     )
+    add(
+        "--one-view",
+        action="store_true",
+        help="do not average maps over ten moved and mirrored views: quicker and coarser",
+    )
     add("--no-scores", action="store_true", help="do not judge how faithful the maps are")
     add("--no-video", action="store_true", help="no video of clips")
     add("--save-maps", action="store_true", help="also write each map as a .npy of float32")
@@ -127,12 +132,15 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    import torch
+
     from dfedge.bundles.store import resolve_detector
     from dfedge.media import expand_inputs
     from dfedge_tools.explaining.explainer import Explainer
     from dfedge_tools.explaining.run import Options, explain_all, output_folder
     from dfedge_tools.scorers import OnnxScorer
 
+    torch.set_num_threads(args.threads)  # more would spin and wait for each other on small maps
     bundle, card = resolve_detector(args.model)
     _refuse_clip_models(card)
     sources = expand_inputs(args.sources)
@@ -154,6 +162,7 @@ def _run(args: argparse.Namespace) -> int:
             model=_weights(args, bundle, card, scorer),
             methods=args.methods,
             target=args.target,
+            one_view=args.one_view,
         )
         results = explain_all(sources, folder, bundle, explainer, options, tell=_say)
     _report(results, args)

@@ -66,14 +66,14 @@ def draw_sheet(
     rows = _rows(picture, maps, reconstruction)
     columns = max(COLUMNS, max(len(row.cells) for row in rows))
     figure = Figure(
-        figsize=(CELL_INCHES * columns + 0.3, (CELL_INCHES + 0.55) * len(rows) + 1.5),
+        figsize=(CELL_INCHES * columns + 0.3, (CELL_INCHES + 0.42) * len(rows) + 1.45),
         dpi=DOTS_PER_INCH,
         facecolor="white",
     )
     canvas = FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         len(rows), columns, left=0.04, right=0.985, bottom=0.9 / figure.get_figheight(),
-        top=1 - 0.85 / figure.get_figheight(), wspace=0.06, hspace=0.36,
+        top=1 - 1.05 / figure.get_figheight(), wspace=0.06, hspace=0.17,
     )  # fmt: skip
     for number, row in enumerate(rows):
         for column, (name, image) in enumerate(row.cells):

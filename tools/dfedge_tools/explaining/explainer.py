@@ -37,6 +37,10 @@ MAIN_BRANCH: Branch = "middle"
 MAIN_METHOD = "eigengradcam"
 """The map that is shown where one is shown; docs/explain.md has the figures it was chosen by."""
 RANDOM = "random"
+SHIFTS = ((0, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))
+"""Of the views a map is averaged over, down and right, in steps of :data:`SHIFT`."""
+SHIFT = 1 / 20
+"""In sides: half a cell of the main branch, so that views see between each other's cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,9 @@ class Explainer:
         model: the same in torch, in eval mode; None leaves what needs no gradients.
         methods: those asked for, of all layers; None for the usual ones of each branch.
         target: what the maps speak for.
+        one_view: maps are made of the input alone; else they are averaged over ten views of it,
+            moved by half a cell and mirrored, which is steadier and finer and takes ten times as
+            long. Occlusion has views enough of its own.
     """
 
     card: DetectorCard
@@ -81,14 +88,16 @@ class Explainer:
     model: DetectorModel | None
     methods: tuple[str, ...] | None = None
     target: Target = "fake"
+    one_view: bool = False
 
     def maps(self, x: Tensor) -> list[FaceMap]:
         """All maps of an input (3, S, S), from low layers to high, occlusion last."""
         found = []
         if self.model is not None and self._cam_methods("low"):
-            for layer_map in self._read(layers_of(self.model), x):
+            views = _VIEWS[:1] if self.one_view else _VIEWS
+            for layer_map in self._read(layers_of(self.model), x, views):
                 found += [
-                    _cam(layer_map, method, x.shape[-1])
+                    _cam(layer_map, method, x.shape[-1], views)
                     for method in self._cam_methods(layer_map.layer.branch)
                 ]
         if self.model is None or self.methods is None or OCCLUSION in self.methods:
@@ -96,13 +105,14 @@ class Explainer:
         return found
 
     def main_map(self, x: Tensor) -> FaceMap:
-        """The one map to show where one is shown: cheap enough for each frame of a clip."""
+        """The one map to show where one is shown, of one view: cheap enough for each frame."""
         methods = self._cam_methods(MAIN_BRANCH)
         if self.model is None or not methods:
             return self._occlusion(x)
         layer = next(each for each in layers_of(self.model) if each.branch == MAIN_BRANCH)
         method = MAIN_METHOD if MAIN_METHOD in methods else methods[0]
-        return _cam(self._read([layer], x)[0], method, x.shape[-1])
+        views = _VIEWS[:1]
+        return _cam(self._read([layer], x, views)[0], method, x.shape[-1], views)
 
     def faithfulness(self, x: Tensor, maps: Sequence[FaceMap]) -> dict[str, Faithfulness]:
         """A score for each map by name, and for ``random``, a map that knows nothing."""
@@ -139,25 +149,66 @@ class Explainer:
             return METHODS_BY_BRANCH[branch]
         return tuple(method for method in self.methods if method in METHODS)
 
-    def _read(self, layers: Sequence[MapLayer], x: Tensor) -> tuple[LayerMap, ...]:
+    def _read(
+        self, layers: Sequence[MapLayer], x: Tensor, views: Sequence[_View]
+    ) -> tuple[LayerMap, ...]:
         assert self.model is not None
-        return read_layers(self.model, layers, torch.from_numpy(x)[None], sign=self._sign)[1]
+        batch = np.stack([view.of(x) for view in views])
+        return read_layers(self.model, layers, torch.from_numpy(batch), sign=self._sign)[1]
 
     def _occlusion(self, x: Tensor) -> FaceMap:
         heat = occlusion_map(lambda inputs: self._sign * self.scorer.log_odds(inputs), x)
         return FaceMap(OCCLUSION, OCCLUSION, None, (CELLS, CELLS), signed=True, heat=heat)
 
 
-def _cam(layer_map: LayerMap, method: str, side: int) -> FaceMap:
-    """One map of one face, enlarged to the input's size."""
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A picture moved and perhaps mirrored, and the way back for a map of it."""
+
+    down: int
+    right: int
+    mirrored: bool
+
+    def of(self, x: Tensor) -> Tensor:
+        """The view of an input (3, S, S); the edge's pixels fill what comes in."""
+        moved = np.stack([_moved(plane, self.down, self.right) for plane in x])
+        return np.ascontiguousarray(moved[:, :, ::-1] if self.mirrored else moved)
+
+    def back(self, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """A map of the view, (S, S), where it belongs in the picture."""
+        return _moved(heat[:, ::-1] if self.mirrored else heat, -self.down, -self.right)
+
+
+_VIEWS = tuple(_View(down, right, mirrored) for mirrored in (False, True) for down, right in SHIFTS)
+
+
+def _moved(plane: npt.NDArray[np.float32], down: int, right: int) -> npt.NDArray[np.float32]:
+    height, width = plane.shape
+    to_view = np.array([[1, 0, round(right * SHIFT * width)], [0, 1, round(down * SHIFT * height)]])
+    return np.asarray(
+        cv2.warpAffine(
+            np.ascontiguousarray(plane),
+            to_view.astype(np.float32),
+            (width, height),
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.float32,
+    )
+
+
+def _cam(layer_map: LayerMap, method: str, side: int, views: Sequence[_View]) -> FaceMap:
+    """One map of one face, enlarged to the input's size: the mean over its views."""
     layer = layer_map.layer
-    small = METHODS[method](layer_map.activations, layer_map.gradients)[0].numpy()
-    heat = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
+    small = METHODS[method](layer_map.activations, layer_map.gradients).numpy()
+    large = [cv2.resize(each, (side, side), interpolation=cv2.INTER_LINEAR) for each in small]
+    heats = [
+        view.back(np.asarray(each, np.float32)) for view, each in zip(views, large, strict=True)
+    ]
     return FaceMap(
         name=f"{layer.name} {method}",
         method=method,
         branch=layer.branch,
-        cells=(small.shape[0], small.shape[1]),
+        cells=(small.shape[1], small.shape[2]),
         signed=method not in UNSIGNED,
-        heat=np.asarray(heat, np.float32),
+        heat=np.mean(heats, axis=0, dtype=np.float32),
     )

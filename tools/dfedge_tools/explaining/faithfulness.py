@@ -24,6 +24,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from dfedge.saliency import BLUR
 from dfedge.types import Tensor
 
 Floats = npt.NDArray[np.float64]
@@ -33,8 +34,6 @@ ScoreFunction = Callable[[Tensor], Floats]
 FRACTIONS = tuple(step / 10 for step in range(11))
 """Of the pixels that are taken away or brought back."""
 ROAD_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-BLUR_SIGMA = 5 / 224
-"""Of the blurred picture, in sides: RISE's 5 pixels of 224."""
 IMPUTATION_NOISE = 0.1
 """Standard deviation of the noise on filled pixels, in standard deviations of the picture, so
 that a model cannot tell filled pixels by their smoothness."""
@@ -128,8 +127,8 @@ def random_heat(side: int, *, seed: int = SEED) -> npt.NDArray[np.float32]:
 
 
 def blur(x: Tensor) -> Tensor:
-    """A picture (3, S, S) without its detail."""
-    sigma = BLUR_SIGMA * x.shape[-1]
+    """A picture (3, S, S) with nothing left to see, as occlusion takes places away."""
+    sigma = BLUR * x.shape[-1]
     return np.stack([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in x]).astype(np.float32)
 
 

@@ -200,8 +200,8 @@ def _cut_mask(
     """A mask of the whole picture as the model sees it, (side, side), 0 to 1."""
     levels = (np.asarray(mask, np.float32) * 255).astype(np.uint8)
     picture = np.repeat(levels[:, :, np.newaxis], 3, axis=2)
-    small = _resized(cut(picture, crop_box(Box(*face.box), contract)), side)[:, :, 0]
-    return small.astype(np.float32) / 255
+    small = _resized(cut(picture, crop_box(Box(*face.box), contract)), side)
+    return np.asarray(small[:, :, 0] / 255, np.float32)
 
 
 def _outline(row: Row) -> Mask:

@@ -258,7 +258,7 @@ def _relative(path: Path) -> str:
 
 
 def _write(path: Path, picture: Image) -> str:
-    Pictures.fromarray(picture).save(path)
+    Pictures.fromarray(picture).save(path, compress_level=3)
     return _relative(path)
 
 

@@ -25,13 +25,13 @@ def map_frames(
 ) -> Iterator[Image]:
     """The frames of one person with the main map over the face, captioned.
 
-    Colours mean the same in all frames: the last one is the strongest value of any.
+    Colours mean the same in all frames: the last one is a frame's usual strongest value.
     """
     maps = []
     for face in faces:
         maps.append(explainer.main_map(face.x))
         progress()
-    peak = max(float(each.heat.max()) for each in maps)
+    peak = float(np.median([each.heat.max() for each in maps]))
     height = max(face.picture.shape[0] for face in faces)
     width = max(face.picture.shape[1] for face in faces)
     for face, each in zip(faces, maps, strict=True):
