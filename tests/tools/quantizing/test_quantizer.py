@@ -18,7 +18,7 @@ from dfedge_tools.exporting.graph import open_session, run
 from dfedge_tools.faceset import noise_set
 from dfedge_tools.quantizing import quantizer as quantizing
 from dfedge_tools.quantizing.layers import find_layers
-from dfedge_tools.quantizing.quantizer import Quantizer, store_small
+from dfedge_tools.quantizing.quantizer import Quantizer, describe, store_small
 from dfedge_tools.quantizing.recipes import ALL_KINDS, RECIPES, Ranges, Recipe, find_recipe
 
 SHARES = {
@@ -241,6 +241,25 @@ def test_what_float16_cannot_hold_stays_float32(name: str) -> None:
     graph = _linear_graph(weights, added=True)
     made = Quantizer(graph, find_recipe(name)).build()
     assert TensorProto.FLOAT == stored(made)["w"]
+
+
+def test_linear_layers_may_be_written_as_convolutions() -> None:
+    """Of one pixel, as small ConvNeXts have them: then these become int8, and the words say so."""
+    weights = np.random.default_rng(0).normal(size=(32, 32, 1, 1)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["x", "block.mlp.fc1.weight"], ["y"])]
+    places = ["n", 32, "h", "w"]
+    graph = helper.make_graph(
+        nodes,
+        "convolutions",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, places)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, places)],
+        [numpy_helper.from_array(weights, "block.mlp.fc1.weight")],
+    )
+    opset = [helper.make_opsetid("", 20)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
+    quantizer = Quantizer(model, find_recipe("small"))
+    assert ["block.mlp.fc1"] == [layer.name for layer in quantizer.layers]
+    assert "int8 weights of pointwise layers" in describe(quantizer.recipe)
 
 
 def test_a_graph_with_nothing_to_make_smaller_is_refused(small_graph: bytes) -> None:

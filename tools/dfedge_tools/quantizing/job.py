@@ -99,6 +99,7 @@ def make(request: Request) -> Made:
     quantizer = Quantizer(
         reference, recipe, inputs=calibration.inputs, card=form, label=str(bundle.path)
     )
+    recipe = quantizer.recipe
     judge = Judge(reference, card, faces, threads=request.threads or default_threads())
     found = None
     if request.search:

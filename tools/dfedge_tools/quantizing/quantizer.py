@@ -6,6 +6,7 @@ from collections.abc import Collection
 from math import prod
 
 import onnx
+from msgspec.structs import replace
 from onnx import TensorProto
 
 from dfedge.bundles.card import DetectorCard
@@ -29,6 +30,8 @@ class Quantizer:
     """Applies a recipe to a graph.
 
     Attributes:
+        recipe: as it fits the graph: one of linear layers takes the pointwise convolutions of a
+            graph that has no linear ones, since small ConvNeXts write them so.
         layers: those that the recipe makes int8.
 
     Args:
@@ -50,7 +53,6 @@ class Quantizer:
         card: DetectorCard | None = None,
         label: str = "graph",
     ) -> None:
-        self.recipe = recipe
         self._graph = graph
         self._card = card
         self._label = label
@@ -62,6 +64,7 @@ class Quantizer:
                 )
             self._static = StaticQuantizer(recipe.ranges, inputs)
         graph_proto = self.open().graph
+        self.recipe = recipe = _fit(recipe, graph_proto)
         self.layers = chosen(find_layers(graph_proto), recipe.int8, recipe.exclude)
         shortens = recipe.rest == "float16" and recipe.method in ("stored", "half")
         if not self.layers and not (shortens and _has_large(graph_proto)):
@@ -102,6 +105,16 @@ def _like(origin: onnx.ModelProto, made: onnx.ModelProto) -> onnx.ModelProto:
     del made.metadata_props[:]
     made.metadata_props.extend(origin.metadata_props)
     return made
+
+
+def _fit(recipe: Recipe, graph: onnx.GraphProto) -> Recipe:
+    if recipe.method == "dynamic" or recipe.int8 != ("linear",):
+        return recipe
+    layers = find_layers(graph)
+    if chosen(layers, ("linear",), recipe.exclude):
+        return recipe
+    fits = bool(chosen(layers, ("pointwise",), recipe.exclude))
+    return replace(recipe, int8=("pointwise",)) if fits else recipe
 
 
 def _has_large(graph: onnx.GraphProto) -> bool:

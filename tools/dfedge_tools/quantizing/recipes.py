@@ -26,7 +26,7 @@ ALL_KINDS: tuple[LayerKind, ...] = (
     "convolution",
     "transposed",
 )
-HEADS = ("head*", "*.head.*", "fc", "fc.*", "fc2", "classifier*")
+HEADS = ("head*", "*.head.*", "fc", "*.fc", "fc2", "classifier*")
 """Last layers by the names they have in this family: nothing after them evens out an error."""
 SQUEEZE_EXCITE = ("*.se.*", "*.mb_conv.2.fc.*")
 """Gates computed from channel means: few values, wide ranges."""
