@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from dfedge.bundles.card import DetectorCard
 from dfedge.bundles.opset import import_onnxruntime
-from dfedge.scoring import calibrate, fake_logits, judge_probability
+from dfedge.scoring import fake_logits, judge_probability
 from dfedge.types import Tensor
 from dfedge_tools.faceset import FaceSet
-from dfedge_tools.fidelity import Agreement, Floats, Limits, agreement
+from dfedge_tools.fidelity import Agreement, Check, Floats, Limits, agreement, probabilities
 from dfedge_tools.scorers import BATCH
 
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -93,7 +93,7 @@ class Judge:
         self.faces = faces
         self.threads = threads
         self.before = self.scorer(reference).log_odds(faces.inputs)
-        self._p_before = self._probabilities(self.before)
+        self._p_before = probabilities(self.before, card.decision)
         self._order = np.arange(len(faces.inputs))
 
     def scorer(self, graph: bytes) -> GraphScorer:
@@ -149,48 +149,26 @@ class Judge:
 
     def _changes(self, after: Floats, places: Places) -> tuple[Floats, Floats, Floats]:
         """Of some inputs: change of probability, whether the sign flips, whether the label does."""
-        p, before = self._probabilities(after), self._p_before[places]
+        p, before = probabilities(after, self.card.decision), self._p_before[places]
         labels = self._labels(p) != self._labels(before)
         return np.abs(p - before), ((p >= 0.5) != (before >= 0.5)).astype(float), labels * 1.0
-
-    def _probabilities(self, log_odds: Floats) -> Floats:
-        calibration = self.card.decision.calibration
-        return np.asarray([calibrate(float(value), calibration) for value in log_odds])
 
     def _labels(self, probabilities: Floats) -> npt.NDArray[np.str_]:
         decision = self.card.decision
         return np.asarray([judge_probability(float(p), decision).label for p in probabilities])
 
 
-def worst(found: Agreement, limits: Limits) -> tuple[str, float, float] | None:
-    """The figure that is nearest to its limit, or furthest over it: its name, value and limit.
-
-    None where nothing is limited.
-    """
-    measured = {
-        "max_logit_error": found.max_logit_error,
-        "min_correlation": found.logit_correlation,
-        "min_sign_agreement": found.sign_agreement,
-        "min_label_agreement": found.label_agreement,
-        "max_probability_change": found.max_probability_change,
-        "max_auc_change": None if found.auc_change is None else abs(found.auc_change),
-        "max_calibration_change": found.calibration_change,
-    }
-    return max(
-        (
-            (entry.name, float(value), float(limit))
-            for entry in fields(limits)
-            if (limit := getattr(limits, entry.name)) is not None
-            and (value := measured[entry.name]) is not None
-        ),
-        key=_used,
-        default=None,
-    )
+def worst(found: Agreement, limits: Limits) -> Check | None:
+    """The figure that is nearest to its limit, or furthest over it; None if nothing is limited."""
+    checks = [check for check in limits.checks(found) if check.kept is not None]
+    return max(checks, key=_used, default=None)
 
 
-def _used(figure: tuple[str, float, float]) -> float:
+def _used(check: Check) -> float:
     """The share of what a limit allows that is used up."""
-    name, value, limit = figure
-    if name.startswith("min_"):
+    assert check.value is not None
+    assert check.limit is not None
+    value, limit = check.value, check.limit
+    if check.is_lowest:
         value, limit = 1 - value, 1 - limit
     return value / limit if limit > 0 else (0.0 if value <= 0 else float("inf"))

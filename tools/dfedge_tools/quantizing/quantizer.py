@@ -108,13 +108,13 @@ def _like(origin: onnx.ModelProto, made: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fit(recipe: Recipe, graph: onnx.GraphProto) -> Recipe:
-    if recipe.method == "dynamic" or recipe.int8 != ("linear",):
-        return recipe
     layers = find_layers(graph)
-    if chosen(layers, ("linear",), recipe.exclude):
+    if list(recipe.int8) != ["linear"] or chosen(layers, recipe.int8, recipe.exclude):
         return recipe
-    fits = bool(chosen(layers, ("pointwise",), recipe.exclude))
-    return replace(recipe, int8=("pointwise",)) if fits else recipe
+    fitting = None if recipe.method == "dynamic" else replace(recipe, int8=("pointwise",))
+    if fitting is None or not chosen(layers, fitting.int8, fitting.exclude):
+        return recipe
+    return fitting
 
 
 def _has_large(graph: onnx.GraphProto) -> bool:

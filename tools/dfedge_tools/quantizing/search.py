@@ -124,8 +124,7 @@ class _Path:
         if trial.kept and trial.agreement is not None:
             nearest = worst(trial.agreement, self._limits)
             if nearest is not None:
-                name, value, limit = nearest
-                figure = f"{name[4:].replace('_', ' ')} {value:.4g} (limit {limit:g})"
+                figure = f"{nearest.what} {nearest.value:.4g} (limit {nearest.limit:g})"
         self.steps.append(Step(what, len(left_out), size, trial.kept, figure))
 
 
