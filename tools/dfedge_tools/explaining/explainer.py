@@ -16,6 +16,7 @@ from dfedge.saliency import CELLS, occlusion_map
 from dfedge.types import Image, Tensor
 from dfedge_models import DetectorModel
 from dfedge_models.genconvit import GenConViT
+from dfedge_models.genconvit_ensemble import GenConViTEnsemble
 from dfedge_tools.explaining.cam import METHODS, UNSIGNED
 from dfedge_tools.explaining.faithfulness import Faithfulness, measure, random_heat
 from dfedge_tools.explaining.layers import Branch, LayerMap, MapLayer, layers_of, read_layers
@@ -126,11 +127,15 @@ class Explainer:
         return np.asarray(0.5 * (1 + np.tanh(0.5 * self._sign * odds)), np.float64)
 
     def reconstruction(self, x: Tensor) -> Image | None:
-        """What a model's auto-encoder makes of the input, to look at; None where it has none."""
-        if not isinstance(self.model, GenConViT):
+        """What a model's auto-encoder makes of the input, to look at; None where it has none.
+
+        Of GenConViT's two networks together it is network A's.
+        """
+        network = self.model.ed if isinstance(self.model, GenConViTEnsemble) else self.model
+        if not isinstance(network, GenConViT):
             return None
         with torch.inference_mode():
-            return self.picture(self.model.reconstruction(torch.from_numpy(x)[None])[0].numpy())
+            return self.picture(network.reconstruction(torch.from_numpy(x)[None])[0].numpy())
 
     def picture(self, x: Tensor) -> Image:
         """An input (3, S, S) to look at, (S, S, 3)."""

@@ -21,7 +21,9 @@ from torch import nn
 
 from dfedge.errors import UsageError
 from dfedge_models import ConvNeXtDetector, DetectorModel, MSEffGCViT
-from dfedge_models.genconvit import GenConViT
+from dfedge_models.genconvit import GenConViTED, GenConViTVAE
+from dfedge_models.genconvit_ensemble import GenConViTEnsemble
+from dfedge_models.multitask import MultiTaskDetector
 
 Branch = Literal["low", "middle", "high"]
 
@@ -32,18 +34,16 @@ class MapLayer:
 
     Attributes:
         name: for pictures and files, such as ``low`` or ``reconstruction high``.
-        module: whose output it is; called once in a pass.
+        module: whose output it is.
         channels_last: the output is (B, H, W, C), as attention layers give it.
-        part, parts: a module that is given several pictures of each input end to end gives `parts`
-            batches; this layer is the one of number `part`.
+        picture: which of the pictures the module is given of each input, in one call or several.
     """
 
     name: str
     branch: Branch
     module: nn.Module
     channels_last: bool = False
-    part: int = 0
-    parts: int = 1
+    picture: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +91,29 @@ def read_layers(
     Returns:
         Log-odds of *fake*, (B,), and the maps in the order of the layers.
     """
-    outputs: dict[nn.Module, torch.Tensor] = {}
+    calls: list[tuple[nn.Module, torch.Tensor]] = []
 
     def keep(module: nn.Module, _: Any, output: torch.Tensor) -> None:
-        outputs[module] = output
+        calls.append((module, output))
 
     with ExitStack() as hooks, torch.enable_grad():
         for module in {layer.module for layer in layers}:
             hooks.callback(module.register_forward_hook(keep).remove)
-        # Gradients are asked for by the input, so that frozen weights are no obstacle.
+        # The input wants a gradient so that frozen weights are no obstacle.
         odds = model.signature.fake_log_odds(model(inputs.detach().clone().requires_grad_(True)))
-        gradients = torch.autograd.grad(sign * odds.sum(), list(outputs.values()))
-    found = dict(zip(outputs, gradients, strict=True))
-    maps = tuple(
-        LayerMap(layer, _read(layer, outputs[layer.module]), _read(layer, found[layer.module]))
-        for layer in layers
-    )
-    return odds.detach(), maps
+        gradients = torch.autograd.grad(sign * odds.sum(), [output for _, output in calls])
+    pictures: dict[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+    for (module, output), gradient in zip(calls, gradients, strict=True):
+        pairs = zip(output.detach().split(len(inputs)), gradient.split(len(inputs)), strict=True)
+        pictures.setdefault(module, []).extend(pairs)
+    return odds.detach(), tuple(_layer_map(layer, pictures[layer.module]) for layer in layers)
 
 
-def _read(layer: MapLayer, values: torch.Tensor) -> torch.Tensor:
-    """The layer's part of a module's output, channels first."""
-    part = values.detach().chunk(layer.parts)[layer.part]
-    return part.permute(0, 3, 1, 2) if layer.channels_last else part
+def _layer_map(layer: MapLayer, pictures: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> LayerMap:
+    activations, gradients = pictures[layer.picture]
+    if layer.channels_last:
+        activations, gradients = activations.permute(0, 3, 1, 2), gradients.permute(0, 3, 1, 2)
+    return LayerMap(layer, activations, gradients)
 
 
 def _ms_eff_gcvit(model: Any) -> tuple[MapLayer, ...]:
@@ -128,21 +128,34 @@ def _ms_eff_gcvit(model: Any) -> tuple[MapLayer, ...]:
 
 
 def _convnext(model: Any) -> tuple[MapLayer, ...]:
-    """The ends of the second stage (stride 8), of the third (16) and of the last (32)."""
+    """The ends of the second stage (stride 8), of the third (16) and of the last (32).
+
+    Of the multi-task model these are its RGB branch; its frequency branch has no places to show.
+    """
     return _stages(model.backbone)
 
 
-def _genconvit(model: Any) -> tuple[MapLayer, ...]:
-    """The one ConvNeXt on the picture, and on what the auto-encoder made of it."""
+def _genconvit_ed(model: Any, prefix: str = "") -> tuple[MapLayer, ...]:
+    """The one ConvNeXt: on the picture, and how it ends on the auto-encoder's reconstruction."""
     return (
-        *_stages(model.features, prefix="original ", part=1, parts=2),
-        *_stages(model.features, prefix="reconstruction ", part=0, parts=2),
+        *_stages(model.backbone, prefix=f"{prefix}original ", picture=1),
+        _stages(model.backbone, prefix=f"{prefix}reconstruction ", picture=0)[-1],
     )
 
 
-def _stages(
-    convnext: Any, *, prefix: str = "", part: int = 0, parts: int = 1
-) -> tuple[MapLayer, ...]:
+def _genconvit_vae(model: Any, prefix: str = "") -> tuple[MapLayer, ...]:
+    """As of the other network; the reconstruction has half the size."""
+    return (
+        *_stages(model.convnext_backbone, prefix=f"{prefix}original ", picture=0),
+        _stages(model.convnext_backbone, prefix=f"{prefix}reconstruction ", picture=1)[-1],
+    )
+
+
+def _genconvit(model: Any) -> tuple[MapLayer, ...]:
+    return _genconvit_ed(model.ed, "ED ") + _genconvit_vae(model.vae, "VAE ")
+
+
+def _stages(convnext: Any, *, prefix: str = "", picture: int = 0) -> tuple[MapLayer, ...]:
     stages = convnext.stages
     modules: tuple[tuple[Branch, nn.Module], ...] = (
         ("low", stages[2].downsample[0]),
@@ -150,7 +163,7 @@ def _stages(
         ("high", stages[3]),
     )
     return tuple(
-        MapLayer(name=f"{prefix}{branch}", branch=branch, module=module, part=part, parts=parts)
+        MapLayer(name=f"{prefix}{branch}", branch=branch, module=module, picture=picture)
         for branch, module in modules
     )
 
@@ -158,5 +171,8 @@ def _stages(
 _FINDERS: tuple[tuple[type[DetectorModel], Callable[[Any], tuple[MapLayer, ...]]], ...] = (
     (MSEffGCViT, _ms_eff_gcvit),
     (ConvNeXtDetector, _convnext),
-    (GenConViT, _genconvit),
+    (MultiTaskDetector, _convnext),
+    (GenConViTED, _genconvit_ed),
+    (GenConViTVAE, _genconvit_vae),
+    (GenConViTEnsemble, _genconvit),
 )
