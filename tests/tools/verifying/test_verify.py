@@ -214,7 +214,7 @@ def test_the_json_has_these_fields(atto_bundle: Bundle, capsys: pytest.CaptureFi
     assert found["schema"] == "dfedge.verification/1"
     assert set(found) == {
         "schema", "passed", "failures", "reference", "candidate", "unit", "missed",
-        "input_differences", "notes", "limits", "inputs", "clips", "worst",
+        "input_differences", "notes", "limits", "inputs", "clips", "worst", "worst_clips",
     }  # fmt: skip
     assert set(found["reference"]) == {"given", "name", "runtime", "sha256", "size_bytes"}
     assert set(found["worst"][0]) == {

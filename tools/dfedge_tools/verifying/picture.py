@@ -117,7 +117,7 @@ def _draw_probabilities(axis: Any, found: Verification) -> None:
     axis.set_xlabel(f"P(fake), reference: {found.reference.name}, {found.reference.runtime}")
     axis.set_ylabel(f"P(fake), candidate: {found.candidate.name}, {found.candidate.runtime}")
     axis.set_title("Each input as both see it; shaded: UNCERTAIN", loc="left")
-    axis.legend(loc="upper left", fontsize=8)
+    axis.legend(loc="lower right", fontsize=8)
 
 
 def _draw_errors(axis: Any, found: Verification) -> None:
@@ -138,7 +138,11 @@ def _draw_errors(axis: Any, found: Verification) -> None:
 
 
 def _draw_faces(figure: Any, found: Verification, worst: Sequence[Disagreement], rows: int) -> None:
-    figure.suptitle("Largest changes of P(fake), reference to candidate", x=0.01, ha="left")
+    figure.suptitle(
+        "Other labels first, then the largest changes of P(fake), reference to candidate",
+        x=0.01,
+        ha="left",
+    )
     axes = figure.subplots(rows, FACES_A_ROW, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dfedge.report.wording import printable
 from dfedge_tools.fidelity import Agreement, Check
 from dfedge_tools.verifying.sides import Side
-from dfedge_tools.verifying.verification import Disagreement, Verification
+from dfedge_tools.verifying.verification import Verification
 
 NAMES = {
     "max_logit_error": "largest logit error",
@@ -107,19 +107,12 @@ def _mark(row: tuple[Check, ...]) -> str:
 
 
 def _worst(found: Verification) -> Iterator[str]:
-    shown = [
-        entry
-        for entry in found.worst[:WORST_SHOWN]
-        if entry.picture is not None and not _change(entry) < WORTH_SHOWING
-    ]
-    if shown:
-        yield "largest changes:"
-    for entry in shown:
-        before, after = entry.fake_probabilities
-        first, second = entry.labels
-        yield f"  {entry.picture}: P(fake) {before:.1%} {first} -> {after:.1%} {second}"
-
-
-def _change(entry: Disagreement) -> float:
-    before, after = entry.fake_probabilities
-    return abs(before - after)
+    """Verdicts that change, and faces whose probability changes much."""
+    faces = [entry for entry in found.worst if entry.picture is not None]
+    for what, entries in (("clip", found.worst_clips), ("face", faces)):
+        for entry in entries[:WORST_SHOWN]:
+            if entry.is_relabelled or entry.change >= WORTH_SHOWING:
+                name = entry.clip if entry.picture is None else str(entry.picture)
+                before, after = entry.fake_probabilities
+                first, second = entry.labels
+                yield f"{what} {name}: P(fake) {before:.1%} {first} -> {after:.1%} {second}"

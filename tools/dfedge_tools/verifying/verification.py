@@ -20,6 +20,7 @@ from dfedge_tools.fidelity import (
     Limits,
     agreement,
     clip_agreement,
+    clip_log_odds,
     probabilities,
 )
 from dfedge_tools.verifying.sides import Side, decision_differences, input_differences
@@ -33,10 +34,10 @@ WORST = 16
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One input, as each of the two sees it; probabilities are calibrated.
+    """One input or clip, as each of the two sees it; probabilities are calibrated.
 
     Attributes:
-        picture: it was cut from; None for noise.
+        picture: it was cut from; None for noise and for a clip of several.
         truth: 1 fake, 0 real, None unknown.
     """
 
@@ -46,6 +47,17 @@ class Disagreement:
     logits: tuple[float, float]
     fake_probabilities: tuple[float, float]
     labels: tuple[str, str]
+
+    @property
+    def change(self) -> float:
+        """Of the probability; infinite where one is no number."""
+        change = abs(self.fake_probabilities[0] - self.fake_probabilities[1])
+        return change if math.isfinite(change) else math.inf
+
+    @property
+    def is_relabelled(self) -> bool:
+        """Whether the verdict is another."""
+        return self.labels[0] != self.labels[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,8 @@ class Verification:
         allowed: whether such differences may be.
         notes: what a reader should know of the comparison, a sentence each.
         log_odds: (N,) of the reference and of the candidate, before calibration.
-        worst: inputs whose probability changes most, the largest change first.
+        worst: inputs that get another label, then those whose probability changes most.
+        worst_clips: the same of clips; empty where there are none.
     """
 
     reference: Side
@@ -76,6 +89,7 @@ class Verification:
     notes: tuple[str, ...]
     log_odds: tuple[Floats, Floats]
     worst: tuple[Disagreement, ...]
+    worst_clips: tuple[Disagreement, ...]
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -108,6 +122,7 @@ class Verification:
             "inputs": self.inputs.as_json(),
             "clips": None if self.clips is None else self.clips.as_json(),
             "worst": [_worst_values(entry) for entry in self.worst],
+            "worst_clips": [_worst_values(entry) for entry in self.worst_clips],
         }
 
 
@@ -138,6 +153,7 @@ def verify(
     before = _score(reference, own, "reference", quiet=quiet)
     after = _score(candidate, other, "candidate", quiet=quiet)
     cards = {"card": reference.card, "candidate_card": candidate.card}
+    clips = clip_agreement(before, after, own, **cards)
     unit = "inputs" if pictures is None else "faces"
     return Verification(
         reference=reference,
@@ -145,13 +161,16 @@ def verify(
         limits=limits,
         unit="clips" if reference.card.input.frames > 1 else unit,
         inputs=agreement(before, after, own, **cards),
-        clips=clip_agreement(before, after, own, **cards),
+        clips=clips,
         missed=len({*own.missed, *other.missed}),
         input_differences=differences,
         allowed=allow_different_input,
         notes=tuple(_notes(reference, candidate, own)),
         log_odds=(before, after),
-        worst=_worst(before, after, own, reference, candidate),
+        worst=_worst(_disagreements(before, after, own, reference, candidate)),
+        worst_clips=()
+        if clips is None
+        else _worst(_clip_disagreements(before, after, own, reference, candidate)),
     )
 
 
@@ -223,19 +242,24 @@ def _notes(reference: Side, candidate: Side, faces: FaceSet) -> list[str]:
     return notes
 
 
-def _worst(
+def _worst(found: Sequence[Disagreement]) -> tuple[Disagreement, ...]:
+    order = sorted(found, key=lambda entry: (entry.is_relabelled, entry.change), reverse=True)
+    return tuple(order[:WORST])
+
+
+def _disagreements(
     before: Floats, after: Floats, faces: FaceSet, reference: Side, candidate: Side
-) -> tuple[Disagreement, ...]:
+) -> list[Disagreement]:
+    """All inputs, in their order."""
     decisions = reference.card.decision, candidate.card.decision
     first, second = (
         probabilities(logits, decision)
         for logits, decision in zip((before, after), decisions, strict=True)
     )
-    order = np.argsort(-np.nan_to_num(np.abs(first - second), nan=np.inf), kind="stable")[:WORST]
-    return tuple(
+    return [
         Disagreement(
             picture=faces.pictures[place].path if faces.pictures else None,
-            clip=faces.clips[place],
+            clip=clip,
             truth=None if faces.labels is None else int(faces.labels[place]),
             logits=(float(before[place]), float(after[place])),
             fake_probabilities=(float(first[place]), float(second[place])),
@@ -244,8 +268,27 @@ def _worst(
                 judge_probability(float(second[place]), decisions[1]).label.value,
             ),
         )
-        for place in order.tolist()
+        for place, clip in enumerate(faces.clips)
+    ]
+
+
+def _clip_disagreements(
+    before: Floats, after: Floats, faces: FaceSet, reference: Side, candidate: Side
+) -> list[Disagreement]:
+    """All clips, in order of first appearance."""
+    names = tuple(dict.fromkeys(faces.clips))
+    first = [faces.clips.index(name) for name in names]
+    clips = FaceSet(
+        inputs=faces.inputs[first],
+        labels=None if faces.labels is None else faces.labels[first],
+        clips=names,
+        data=faces.data,
     )
+    own, other = (
+        clip_log_odds(logits, faces.clips, side.card.decision)
+        for logits, side in ((before, reference), (after, candidate))
+    )
+    return _disagreements(own, other, clips, reference, candidate)
 
 
 def _side_values(side: Side) -> dict[str, Any]:
