@@ -49,15 +49,16 @@ examples:
 """
 
 LIMITS = {
-    "max_logit_error": "largest difference of a logit",
-    "min_correlation": "Pearson's correlation of logits",
-    "min_sign_agreement": "share of faces on the same side of P(fake) = 0.5",
-    "min_label_agreement": "share of faces with the same label",
-    "max_probability_change": "largest change of a calibrated P(fake)",
-    "max_auc_change": "change of the AUC, either way; needs labels",
-    "max_calibration_change": "growth of the calibration error; needs labels",
+    "max_logit_error": ("largest difference of a logit", None),
+    "min_correlation": ("Pearson's correlation of logits", 0.999),
+    "min_sign_agreement": ("share of faces on the same side of P(fake) = 0.5", 0.995),
+    "min_label_agreement": ("share of faces with the same label", 0.98),
+    "max_probability_change": ("largest change of a calibrated P(fake)", 0.02),
+    "max_auc_change": ("change of the AUC, either way; needs labels", 0.003),
+    "max_calibration_change": ("growth of the calibration error; needs labels", 0.01),
 }
-"""The fields of :class:`dfedge_tools.fidelity.Limits`; a test holds the two together."""
+"""The fields of :class:`dfedge_tools.fidelity.Limits`, in words and with their defaults; a test holds
+the two together."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -154,12 +155,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "limits", "What the smaller form must keep; 'none' takes a limit away."
     )
-    for name, meaning in LIMITS.items():
+    for name, (meaning, usual) in LIMITS.items():
         group.add_argument(
             f"--{name.replace('_', '-')}",
             type=_limit,
             metavar="X",
-            help=meaning,
+            help=f"{meaning} (default: {'none' if usual is None else usual})",
             default=argparse.SUPPRESS,
         )
     group.add_argument(
