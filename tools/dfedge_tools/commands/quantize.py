@@ -57,8 +57,8 @@ LIMITS = {
     "max_auc_change": ("change of the AUC, either way; needs labels", 0.003),
     "max_calibration_change": ("growth of the calibration error; needs labels", 0.01),
 }
-"""The fields of :class:`dfedge_tools.fidelity.Limits`, in words and with their defaults; a test holds
-the two together."""
+"""The fields of :class:`dfedge_tools.fidelity.Limits`, in words and with their defaults; a test
+holds the two together."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
