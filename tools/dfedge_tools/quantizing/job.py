@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -87,6 +88,8 @@ def make(request: Request) -> Made:
         raise UsageError("--out: is missing; give a folder for the smaller form")
     if request.search and request.faces is None:
         raise UsageError("--search: needs faces, since noise tells little; give --faces FOLDER")
+    if request.save_recipe is not None and not request.save_recipe.parent.is_dir():
+        raise UsageError(f"--save-recipe {request.save_recipe}: its folder is not there; make it")
     metrics: tuple[Metric, ...] = ()
     if request.metrics is not None:
         metrics = read_json(request.metrics, tuple[Metric, ...], option="--metrics")
@@ -105,7 +108,7 @@ def make(request: Request) -> Made:
     if request.search:
         with progress(quiet=request.quiet) as report:
             found = search(quantizer, judge, request.limits, probes=request.probes, report=report)
-        recipe = replace(recipe, exclude=(*recipe.exclude, *found.left_out))
+        recipe = replace(recipe, exclude=(*recipe.exclude, *map(glob.escape, found.left_out)))
         graph, agreement = found.graph, found.agreement
     else:
         graph = quantizer.build()

@@ -100,30 +100,6 @@ class Quantizer:
         return serialize(store_short(proto, stored, half))
 
 
-def _like(origin: onnx.ModelProto, made: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph that another library made, with what the origin says of itself."""
-    del made.metadata_props[:]
-    made.metadata_props.extend(origin.metadata_props)
-    return made
-
-
-def _fit(recipe: Recipe, graph: onnx.GraphProto) -> Recipe:
-    layers = find_layers(graph)
-    if list(recipe.int8) != ["linear"] or chosen(layers, recipe.int8, recipe.exclude):
-        return recipe
-    fitting = None if recipe.method == "dynamic" else replace(recipe, int8=("pointwise",))
-    if fitting is None or not chosen(layers, fitting.int8, fitting.exclude):
-        return recipe
-    return fitting
-
-
-def _has_large(graph: onnx.GraphProto) -> bool:
-    return any(
-        entry.data_type == TensorProto.FLOAT and prod(entry.dims) >= SMALLEST
-        for entry in graph.initializer
-    )
-
-
 def store_small(graph: bytes) -> bytes:
     """The graph by the recipe ``small``: what ships, for every target."""
     return Quantizer(graph, find_recipe("small")).build()
@@ -175,3 +151,27 @@ def open_graph(graph: bytes, label: str) -> onnx.ModelProto:
     for index, node in enumerate(proto.graph.node):
         node.name = node.name or f"node_{index}"
     return proto
+
+
+def _like(origin: onnx.ModelProto, made: onnx.ModelProto) -> onnx.ModelProto:
+    """A graph that another library made, with what the origin says of itself."""
+    del made.metadata_props[:]
+    made.metadata_props.extend(origin.metadata_props)
+    return made
+
+
+def _fit(recipe: Recipe, graph: onnx.GraphProto) -> Recipe:
+    layers = find_layers(graph)
+    if list(recipe.int8) != ["linear"] or chosen(layers, recipe.int8, recipe.exclude):
+        return recipe
+    fitting = None if recipe.method == "dynamic" else replace(recipe, int8=("pointwise",))
+    if fitting is None or not chosen(layers, fitting.int8, fitting.exclude):
+        return recipe
+    return fitting
+
+
+def _has_large(graph: onnx.GraphProto) -> bool:
+    return any(
+        entry.data_type == TensorProto.FLOAT and prod(entry.dims) >= SMALLEST
+        for entry in graph.initializer
+    )

@@ -27,7 +27,6 @@ from dfedge_tools.quantizing.quantizer import Quantizer
 PROBES = 16
 """Inputs on which the harm of a layer is measured."""
 
-
 Report: TypeAlias = Callable[[str, int, int], None]
 """Told of progress: the stage, the steps done in it, their number."""
 
