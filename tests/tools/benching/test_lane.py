@@ -62,6 +62,7 @@ def test_a_peak_is_measured() -> None:
     assert len(turn.seconds) == 3
     assert turn.started <= turn.ended
     assert min(turn.seconds) > 0
+    assert turn.cpu_seconds >= 0
     if sys.platform == "linux":
         assert turn.peak_bytes is not None
         assert loaded.loaded_bytes is not None

@@ -37,7 +37,9 @@ class FakeLane:
         self.turns += 1
         if self.dies.get(self.name) == self.turns:
             raise LaneError("crashed")
-        return Slice(seconds=(float(self.name),), started=0.0, ended=2.0, peak_bytes=40)
+        return Slice(
+            seconds=(float(self.name),), started=0.0, ended=2.0, cpu_seconds=1.0, peak_bytes=40
+        )
 
     def close(self) -> None:
         """Once."""

@@ -40,6 +40,7 @@ ROWS = (
         runs=100,
         milliseconds=Milliseconds(median=34.4, p95=41.25, min=33.1),
         per_second=28.9,
+        cpu_milliseconds=34.0,
         ratio=1.0,
         peak_fraction=0.184,
         load_seconds=0.4,
@@ -56,6 +57,7 @@ ROWS = (
         runs=300,
         milliseconds=Milliseconds(median=13.1, p95=14.0, min=12.9),
         per_second=1234.5,
+        cpu_milliseconds=13.0,
         ratio=2.63,
         peak_fraction=0.48,
         load_seconds=12.0,
@@ -116,7 +118,9 @@ def entry_of(turns: dict[int, tuple[float, ...]], side: int = 100) -> Entry:
     """A cell that took these seconds in these rounds."""
     entry = Entry("x", "x", Peak(threads=3, side=side), 1)
     for number_, seconds in turns.items():
-        entry.turns[number_] = Slice(seconds=seconds, started=0.0, ended=1.0, peak_bytes=1)
+        entry.turns[number_] = Slice(
+            seconds=seconds, started=0.0, ended=1.0, cpu_seconds=1.0, peak_bytes=1
+        )
     return entry
 
 
@@ -196,6 +200,7 @@ def test_the_json_is_of_its_version_and_reads_back() -> None:
         "runs",
         "milliseconds",
         "per_second",
+        "cpu_milliseconds",
         "ratio",
         "peak_fraction",
         "load_seconds",

@@ -228,6 +228,7 @@ def _row(
         runs=len(entry.seconds),
         milliseconds=times,
         per_second=inputs / sum(entry.seconds),
+        cpu_milliseconds=1000 * sum(turn.cpu_seconds for turn in entry.turns.values()) / inputs,
         ratio=speed_ratio(entry, cell.batch, first.entry, first.batch),
         peak_fraction=_peak_fraction(flops, times.median, cell.threads, peaks),
         load_seconds=loaded.seconds,

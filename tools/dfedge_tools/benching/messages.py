@@ -127,12 +127,14 @@ class Slice(_Message, tag="slice", frozen=True, kw_only=True):
         started: when the first of them began, on the clock ``time.monotonic``, which all processes
             of a machine share.
         ended: when the last one ended.
+        cpu_seconds: processor time of all threads over all these runs.
         peak_bytes: the largest resident memory of the process so far.
     """
 
     seconds: tuple[float, ...]
     started: float
     ended: float
+    cpu_seconds: float
     peak_bytes: int | None
 
 

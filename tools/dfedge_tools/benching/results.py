@@ -58,6 +58,8 @@ class Row(_Part, frozen=True, kw_only=True):
         ran_on: what ran it, such as ``CPUExecutionProvider``.
         runs: how many the figures are of; fewer than wanted where ``problem`` says so.
         per_second: inputs a second over all the time that was measured.
+        cpu_milliseconds: processor time of one input, all threads together, on average. Others who
+            take the cores away add little to it; threads that wait by spinning add much.
         ratio: speed as a multiple of the first row of this model: in each round the first row's
             median time divided by this row's, and of those the median.
         peak_fraction: operations a second, at the median, of the machine's own with as many
@@ -76,6 +78,7 @@ class Row(_Part, frozen=True, kw_only=True):
     runs: int = 0
     milliseconds: Milliseconds | None = None
     per_second: float | None = None
+    cpu_milliseconds: float | None = None
     ratio: float | None = None
     peak_fraction: float | None = None
     load_seconds: float | None = None

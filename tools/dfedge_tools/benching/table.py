@@ -9,7 +9,19 @@ from dfedge_tools.benching.results import ModelResult, Report, Row
 
 WIDTH = 100
 
-_HEAD = ("RUNTIME", "THR", "BATCH", "MEDIAN", "P95", "MIN", "PER S", "RATIO", "PEAK", "LOAD S")
+_HEAD = (
+    "RUNTIME",
+    "THR",
+    "BATCH",
+    "MEDIAN",
+    "P95",
+    "MIN",
+    "CPU",
+    "PER S",
+    "RATIO",
+    "PEAK",
+    "LOAD S",
+)
 _MEMORY = ("MODEL MB", "MOST MB")
 _JOULES = "JOULES"
 
@@ -97,6 +109,7 @@ def _cells(row: Row, with_joules: bool) -> tuple[str, ...]:
         number(times.median),
         number(times.p95),
         number(times.min),
+        number(row.cpu_milliseconds),
         number(row.per_second),
         "-" if row.ratio is None else f"{row.ratio:.2f}x",
         "-" if row.peak_fraction is None else f"{row.peak_fraction:.0%}",
@@ -110,9 +123,9 @@ def _cells(row: Row, with_joules: bool) -> tuple[str, ...]:
 def _note_lines(report: Report) -> Iterator[str]:
     units = sorted({model.unit for model in report.models})
     yield from textwrap.wrap(
-        f"Milliseconds are of one {' or '.join(units)}. RATIO: speed against the first row, round "
-        "by round. PEAK: of the machine's own pace. MODEL MB: memory the model adds to its "
-        "runtime; MOST MB: the most its process held.",
+        f"Milliseconds are of one {' or '.join(units)}; CPU: of processor time. RATIO: speed "
+        "against the first row, round by round. PEAK: of the machine's own pace. MODEL MB: memory "
+        "the model adds to its runtime; MOST MB: the most its process held.",
         WIDTH,
     )
     if any(row.weights == "random" for model in report.models for row in model.rows):

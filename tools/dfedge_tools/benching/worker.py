@@ -78,7 +78,7 @@ def _measure(job: Measure | Peak, answers: BinaryIO) -> None:
 
 def _repeat(run: Run, go: Go) -> Slice:
     seconds: list[float] = []
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), time.process_time()
     while True:
         before = time.perf_counter()
         run()
@@ -89,7 +89,11 @@ def _repeat(run: Run, go: Go) -> Slice:
         if go.seconds is not None and ended - started >= go.seconds:
             break
     return Slice(
-        seconds=tuple(seconds), started=started, ended=ended, peak_bytes=peak_resident_bytes()
+        seconds=tuple(seconds),
+        started=started,
+        ended=ended,
+        cpu_seconds=time.process_time() - cpu_started,
+        peak_bytes=peak_resident_bytes(),
     )
 
 
