@@ -212,10 +212,11 @@ def test_thresholds_are_the_published_rule_and_say_so(b0: Path) -> None:
     assert "no calibrated operating point" in card.decision.fake.meaning
     assert "uncalibrated" in card.decision.calibration.fitted_on
     assert any("not calibrated" in limit for limit in card.limits)
+    assert "mean_probability" == card.decision.frame_aggregation
 
 
 def test_measured_thresholds_take_its_place(b0: Path, tmp_path: Path) -> None:
-    """As ``dfedge_tools.calibrate`` writes them; then no limit says that nothing was measured."""
+    """As ``dfedge_tools.calibrate`` writes them, on mean logits; no limit denies them then."""
     decision = {
         "temperature": 2.0,
         "bias": 0.1,
@@ -234,6 +235,7 @@ def test_measured_thresholds_take_its_place(b0: Path, tmp_path: Path) -> None:
         card.decision.real.threshold,
     )
     assert not any("not calibrated" in limit for limit in card.limits)
+    assert "mean_logit" == card.decision.frame_aggregation
 
 
 def test_out_writes_a_folder_and_installs_nothing(b0: Path, tmp_path: Path, home: Path) -> None:

@@ -72,13 +72,15 @@ def find(name: str) -> Published:
     return CATALOGUE[canonical(name)]
 
 
-_RULE = "the publisher's rule, P(fake) >= 0.5; no calibrated operating point"
+_NO_OPERATING_POINT = "no calibrated operating point"
 PUBLISHED_RULE = DecisionNumbers(
     temperature=1.0,
     bias=0.0,
     fitted_on="nothing: the probability is the publisher's own, uncalibrated",
-    fake=OperatingPoint(threshold=0.5, meaning=_RULE),
-    real=OperatingPoint(threshold=0.4999, meaning=f"below {_RULE}"),
+    fake=OperatingPoint(threshold=0.5, meaning=f"the publisher's rule; {_NO_OPERATING_POINT}"),
+    real=OperatingPoint(
+        threshold=0.4999, meaning=f"just below the publisher's rule; {_NO_OPERATING_POINT}"
+    ),
 )
 """What the publishers' figures were measured with."""
 

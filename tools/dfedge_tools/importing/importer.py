@@ -33,8 +33,10 @@ from dfedge_tools.importing.catalogue import PUBLISHED_RULE, UNCALIBRATED_LIMIT,
 from dfedge_tools.importing.download import file_sha256
 from dfedge_tools.importing.published_onnx import read_graph
 
-AGGREGATION: Final = "mean_probability"
+PUBLISHED_AGGREGATION: Final = "mean_probability"
 """How all these publishers make one score of the frames of a clip."""
+MEASURED_AGGREGATION: Final = "mean_logit"
+"""What ``dfedge_tools.calibrate`` measures thresholds on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def import_file(
     description = _describe(entry, decision, version, digest, source_url or entry.url)
     make = _from_onnx if entry.file_format == "onnx" else _from_torch
     model = make(entry, path, description, decision, progress)
-    decided = replace(model.card.decision, frame_aggregation=AGGREGATION)
+    aggregation = PUBLISHED_AGGREGATION if decision == PUBLISHED_RULE else MEASURED_AGGREGATION
+    decided = replace(model.card.decision, frame_aggregation=aggregation)
     card = replace(model.card, decision=decided, files=file_entries(model.files))
     progress("writing")
     bundle = _place(card, model.files, out)
