@@ -60,14 +60,14 @@ class Source:
         card: of it, without files.
         preprocess: bytes of ``preprocess.onnx``.
         report: how the graph agrees with torch; None for a bundle's, which was checked before.
-        sha256: of the graph's file as it is or would be for the target cpu.
+        sha256: of the bundle's file; None for a model's, which has no file yet.
     """
 
     graph: onnx.ModelProto
     card: DetectorCard
     preprocess: bytes
     report: ExportReport | None
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def from_model(
         deployment=TARGETS["cpu"].deployment,
     )
     write_metadata(graph, card)
-    return Source(graph, card, preprocess, report, sha256(serialize(graph)))
+    return Source(graph, card, preprocess, report, None)
 
 
 def from_bundle(
@@ -201,7 +201,6 @@ def write_for_target(
         UsageError: there is something else at `folder`.
     """
     card = msgspec.structs.replace(source.card, deployment=target.deployment)
-    reference = source.graph.SerializeToString()
     graph, recipe = source.graph, None
     if target.weights != "keep":
         progress("storing weights short")
@@ -221,13 +220,16 @@ def write_for_target(
     found = None
     if recipe is not None or target.format == "ort":
         progress("comparing with the source")
+        reference = serialize(source.graph)
         found = _compare(reference, content, card)
         _check(found, target, exact=recipe is None)
-        if recipe is not None:
+        if recipe is not None:  # the source is then as it would be written for the target cpu
             card = msgspec.structs.replace(
                 card,
                 quantization=Quantization(
-                    recipe=recipe, reference_sha256=source.sha256, fidelity=found.for_card()
+                    recipe=recipe,
+                    reference_sha256=source.sha256 or sha256(reference),
+                    fidelity=found.for_card(),
                 ),
             )
     progress("writing")
