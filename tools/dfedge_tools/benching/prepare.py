@@ -79,7 +79,7 @@ def _export(model: DetectorModel, architecture: str, folder: Path) -> None:
     from dfedge_tools.exporting.exporter import export_bundle
 
     description = Description(
-        name="random-weights",
+        name=architecture.replace("_", "-"),
         version="0.0.0",
         summary="Seeded random weights, to be measured.",
         licence="LicenseRef-none",
