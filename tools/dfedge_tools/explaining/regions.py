@@ -33,7 +33,9 @@ CHANGED = 0.5
 MIN_REGION = 0.005
 """Share of the crop; a fake that changed less than this says nothing about maps."""
 GAUSSIAN_SIGMAS = (0.15, 0.2, 0.25, 0.3)
-"""Of the centred blobs, in sides of the crop."""
+"""Of the centred blobs, in sides of the crop: from the middle of the face to all of it."""
+NARROW_SIGMA = 0.1
+"""Of a blob on the nose alone, for comparison: the smaller a map, the easier it lies inside."""
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -152,6 +154,9 @@ def baselines(faces: FakeFaces) -> dict[str, npt.NDArray[np.floating]]:
         f"gaussian {sigma:g}": np.broadcast_to(gaussian(side, sigma), (count, side, side))
         for sigma in GAUSSIAN_SIGMAS
     }
+    maps[f"narrow blob {NARROW_SIGMA:g}"] = np.broadcast_to(
+        gaussian(side, NARROW_SIGMA), (count, side, side)
+    )
     maps["uniform"] = np.ones((count, side, side))
     maps["face outline"] = faces.outlines.astype(np.float64)
     return maps
