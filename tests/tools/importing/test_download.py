@@ -224,13 +224,12 @@ def test_a_disk_that_fills_up_keeps_the_part(
     full = OSError(errno.ENOSPC, "No space left on device")
 
     class Bar:
-        total = n = None
-
         def __enter__(self) -> Bar:
             return self
 
         def __exit__(self, *details: object) -> None: ...
         def refresh(self) -> None: ...
+        def reset(self, total: int | None) -> None: ...
 
         def update(self, count: int) -> None:
             raise full

@@ -238,8 +238,8 @@ def _receive(transfer: _Transfer, response: Any, offset: int) -> int:
         file.seek(offset)
         file.truncate()
         length = response.length  # of the rest; None when it is not told
-        transfer.bar.total = None if length is None else offset + length
-        transfer.bar.n = offset
+        transfer.bar.reset(None if length is None else offset + length)
+        transfer.bar.initial = transfer.bar.n = offset  # what was here does not count as speed
         transfer.bar.refresh()
         while True:
             try:
