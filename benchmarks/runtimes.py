@@ -2,8 +2,9 @@
 
 The heavy tier is GenConViT's two networks on 15 faces, in float32 and with int8 products (recipe
 ``dynamic-int8``); the edge model scores one. Weights are random (speed does not depend on them),
-threads are equal on both sides, and each row is a process of its own that takes turns with the
-others, as in ``dfedge bench``. Exporting the larger network takes 8 GB of memory.
+threads are equal on both sides, faces are scored one by one or all in one run, whichever is quicker
+on that side, and each row is a process of its own that takes turns with the others, as in ``dfedge
+bench``. Exporting the larger network takes 8 GB of memory.
 """
 
 from __future__ import annotations
@@ -42,17 +43,17 @@ class Comparison:
 
     title: str
     models: tuple[str, ...]
-    batch: int
+    batches: tuple[int, ...]
     wanted: float
     recipe: str | None = None
 
 
 COMPARISONS = {
-    "edge": Comparison("edge model, one face", ("dfedge-b0",), 1, 2.5),
-    "edge-224": Comparison("edge model at 224 px, one face", ("ms_eff_gcvit_b0",), 1, 2.5),
-    "heavy": Comparison(f"heavy tier, {FACES} faces", HEAVY, FACES, 2.0),
+    "edge": Comparison("edge model, one face", ("dfedge-b0",), (1,), 2.5),
+    "edge-224": Comparison("edge model at 224 px, one face", ("ms_eff_gcvit_b0",), (1,), 2.5),
+    "heavy": Comparison(f"heavy tier, {FACES} faces", HEAVY, (1, FACES), 2.0),
     "heavy-int8": Comparison(
-        f"heavy tier in int8, {FACES} faces", HEAVY, FACES, 2.0, "dynamic-int8"
+        f"heavy tier in int8, {FACES} faces", HEAVY, (1, FACES), 2.0, "dynamic-int8"
     ),
 }
 
@@ -65,7 +66,7 @@ def measure(comparison: Comparison, folder: Path, seconds: float) -> Report:
             runtimes=("torch", "ort"),
             device="cpu",
             threads=(1, 2),
-            batches=(comparison.batch,),
+            batches=comparison.batches,
             seconds=seconds,
         )
     )
@@ -134,11 +135,13 @@ def main() -> None:
 
 
 def _milliseconds(model: ModelResult, runtime: str, threads: int) -> float:
-    """Of one input; not a number where it was not measured."""
-    for row in model.rows:
-        if (row.runtime, row.threads) == (runtime, threads) and row.milliseconds is not None:
-            return row.milliseconds.median
-    return float("nan")
+    """Of one input in the better batch; not a number where it was not measured."""
+    times = [
+        row.milliseconds.median
+        for row in model.rows
+        if (row.runtime, row.threads) == (runtime, threads) and row.milliseconds is not None
+    ]
+    return min(times, default=float("nan"))
 
 
 if __name__ == "__main__":
