@@ -18,12 +18,14 @@ from dfedge.bundles.bundle import Bundle
 from dfedge.bundles.card import DetectorCard
 from dfedge.cli import main
 from dfedge_models import DetectorModel
+from dfedge_tools.cli_docs import refresh
 from dfedge_tools.commands.verify import _LIMITS
 from dfedge_tools.fidelity import Limits
 from dfedge_tools.verifying.table import NAMES
 
 from .conftest import ATTO, changed_bundle
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 HEAD = "backbone.head.fc.bias"
 
 
@@ -255,6 +257,28 @@ def test_options_tables_and_limits_are_of_the_same_figures() -> None:
     assert list(NAMES) == names
 
 
+@pytest.mark.parametrize("error", [0.0, np.inf])
+def test_errors_that_are_all_equal_or_no_numbers_can_be_drawn(
+    error: float, atto_bundle: Bundle, tmp_path: Path
+) -> None:
+    """A histogram has no width then, or nothing in it."""
+
+    def shift(arrays: dict[str, npt.NDArray[Any]]) -> None:
+        arrays[HEAD] += np.float32(error)
+
+    other = changed_bundle(atto_bundle, tmp_path / "other", shift)
+    code = run(atto_bundle.path, other.path, "--count", 2, "--plot", tmp_path / "p.png")
+    assert code == (0 if error == 0 else 1)
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_holds_the_help_the_command_prints() -> None:
+    """``python -m dfedge_tools.cli_docs docs/verify.md`` was run after the last change."""
+    text = (REPOSITORY / "docs" / "verify.md").read_text(encoding="utf-8")
+    assert "usage: dfedge verify" in text
+    assert refresh(text) == text
+
+
 # --- what cannot be compared
 
 
@@ -278,7 +302,7 @@ def test_a_checkpoint_of_another_model_is_refused(
         (("a.pt", "b.safetensors"), "both are files of weights, which do not say what they are"),
         (("model.onnx", "dfedge-b0"), "a graph alone does not say how faces are cut"),
         (("dfedge-b0", "no-such-model"), "no-such-model"),
-        (("dfedge-b0", "gone.pt"), "gone.pt"),
+        (("dfedge-b0", "gone.pt"), "gone.pt: there is no such file of weights"),
         (("dfedge-b0", "blazeface-full-range"), "blazeface-full-range"),
         (("dfedge-b0", "dfedge-b0", "--split", "val"), "--split: is of --faces"),
         (("dfedge-b0", "dfedge-b0", "--faces", "nowhere"), "nowhere: is no folder"),

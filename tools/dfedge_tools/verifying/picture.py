@@ -25,6 +25,8 @@ from dfedge_tools.verifying.verification import Disagreement, Verification
 FORMATS = (".png", ".svg")
 WIDTH_INCHES = 11.0
 FACES_A_ROW = 8
+LEAST_REACH = 1e-6
+"""Half the width of the histogram of errors that are all equal, or nearly."""
 SAME, OTHER, SHADE = "#4477aa", "#cc3311", "#999933"
 """Colours that colour-blind readers tell apart (Paul Tol's bright and muted schemes)."""
 
@@ -124,7 +126,9 @@ def _draw_errors(axis: Any, found: Verification) -> None:
     before, after = found.log_odds
     errors = (after - before)[np.isfinite(after - before)]
     lost = len(before) - len(errors)
-    axis.hist(errors, bins=40, color=SAME)
+    middle = (errors.min() + errors.max()) / 2 if len(errors) else 0.0
+    reach = max(np.ptp(errors) / 2, LEAST_REACH) if len(errors) else LEAST_REACH
+    axis.hist(errors, bins=40, range=(middle - reach, middle + reach), color=SAME)
     axis.axvline(0, color="#bbbbbb", lw=0.8)
     axis.set_xlabel("logit of the candidate less that of the reference")
     axis.set_ylabel(found.unit)

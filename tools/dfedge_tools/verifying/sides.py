@@ -160,6 +160,8 @@ def _open_bundle(given: str, *, device: Device, threads: int | None) -> Side:
 
 def _open_checkpoint(given: str, bundle: Bundle, card: DetectorCard) -> Side:
     path = Path(given)
+    if not path.is_file():
+        raise UsageError(f"{given}: there is no such file of weights; correct its name")
     model = fresh_model(card)
     load_checkpoint(model, path)
     with path.open("rb") as file:
