@@ -104,8 +104,8 @@ def read_layers(
         gradients = torch.autograd.grad(sign * odds.sum(), [output for _, output in calls])
     pictures: dict[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = {}
     for (module, output), gradient in zip(calls, gradients, strict=True):
-        pairs = zip(output.detach().split(len(inputs)), gradient.split(len(inputs)), strict=True)
-        pictures.setdefault(module, []).extend(pairs)
+        both = (torch.split(each, len(inputs)) for each in (output.detach(), gradient))
+        pictures.setdefault(module, []).extend(zip(*both, strict=True))
     return odds.detach(), tuple(_layer_map(layer, pictures[layer.module]) for layer in layers)
 
 
