@@ -143,7 +143,7 @@ class Limits:
         return tuple(
             Check(
                 name=entry.name,
-                what=entry.name[4:].replace("_", " "),
+                what=entry.name[4:].replace("_", " ").replace("auc", "AUC"),
                 value=measured[entry.name],
                 limit=getattr(self, entry.name),
             )

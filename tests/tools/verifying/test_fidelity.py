@@ -142,7 +142,7 @@ def test_an_improvement_of_calibration_is_no_failure(card: DetectorCard) -> None
     none = dict.fromkeys(Limits.__slots__)
     assert Limits(**{**none, "max_calibration_change": 0.0}).failures(better) == ()
     assert Limits(**{**none, "max_auc_change": 0.5}).failures(better) == (
-        "auc change is 1, over 0.5",
+        "AUC change is 1, over 0.5",
     )
 
 

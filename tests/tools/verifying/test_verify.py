@@ -72,7 +72,9 @@ def test_a_changed_weight_fails_by_the_limit_it_breaks(
     assert run(atto_bundle.path, shifted.path, "--limits", "same", "--count", 4) == 1
     out = capsys.readouterr().out
     assert "largest logit error                 0.5    <= 0.001  FAIL\n" in out
-    assert "FAILED: inputs: logit error is 0.5, over 0.001; inputs: probability change is" in out
+    assert (
+        "FAILED:\n  inputs: logit error is 0.5, over 0.001\n  inputs: probability change is" in out
+    )
     assert "logit correlation              1.000000   >= 0.9999  pass\n" in out
 
 
@@ -144,7 +146,7 @@ def test_frames_of_clips_are_judged_clip_by_clip_too(
     out = capsys.readouterr().out
     assert f"data       12 faces of {faces.name} val, of 4 clips\n" in out
     assert "faces       clips       limit\n" in out
-    assert "; clips: probability change is 0." in out
+    assert "\n  clips: probability change is 0." in out
 
 
 def test_pictures_without_labels_are_compared_without_auc(

@@ -41,7 +41,7 @@ def render(found: Verification) -> str:
     if found.passed:
         lines.append("PASSED: all limits are kept")
     else:
-        lines.append("FAILED: " + "; ".join(found.failures))
+        lines += ["FAILED:", *(f"  {failure}" for failure in found.failures)]
     return "\n".join(printable(line).rstrip() for line in lines) + "\n"
 
 
