@@ -168,7 +168,9 @@ def _lively_model(architecture: str) -> Any:
     torch.manual_seed(0)
     model = dfedge_models.create(architecture, img_size=SIDE).eval()
     with torch.no_grad():
-        for parameter in model.parameters():
+        for entry, parameter in model.named_parameters():
             if parameter.ndim >= 2:
                 parameter.normal_(std=math.sqrt(1 / math.prod(parameter.shape[1:])))
+            elif entry.endswith("gamma"):  # a millionth at first, which would hide the layer
+                parameter.fill_(0.5)
     return model

@@ -74,7 +74,7 @@ def test_every_form_is_a_sound_bundle_with_the_same_logits(
         open_model(each, device="cpu", threads=1).run({"input": noise})["logit"]
         for each in (float32, bundle)
     )
-    tolerance = 5e-3 if name in ("web", "jetson") else 1e-4
+    tolerance = {"web": 0.05, "jetson": 5e-3}.get(name, 1e-4)  # int8 weights, float16, rounding
     assert np.ptp(before) > 10 * tolerance
     np.testing.assert_allclose(after, before, atol=tolerance, rtol=0)
     assert forms[name].exported.problems == ()
