@@ -38,6 +38,7 @@ MAIN_BRANCH: Branch = "middle"
 MAIN_METHOD = "eigengradcam"
 """The map that is shown where one is shown; docs/explain.md has the figures it was chosen by."""
 RANDOM = "random"
+_REVERSE = "random, reversed"
 SHIFTS = ((0, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))
 """Of the views a map is averaged over, down and right, in steps of :data:`SHIFT`."""
 SHIFT = 1 / 20
@@ -116,9 +117,20 @@ class Explainer:
         return _cam(self._read([layer], x, views)[0], method, x.shape[-1], views)
 
     def faithfulness(self, x: Tensor, maps: Sequence[FaceMap]) -> dict[str, Faithfulness]:
-        """A score for each map by name, and for ``random``, a map that knows nothing."""
+        """A score for each map by name, and for ``random``: a map that knows nothing.
+
+        The latter is the mean of a random map and its reverse, so that it favours no place.
+        """
+        noise = random_heat(x.shape[-1])
         heats = {each.name: each.positive for each in maps}
-        return measure(self.probability, x, heats | {RANDOM: random_heat(x.shape[-1])})
+        found = measure(self.probability, x, heats | {RANDOM: noise, _REVERSE: -noise})
+        one, other = found[RANDOM], found.pop(_REVERSE)
+        found[RANDOM] = Faithfulness(
+            deletion=(one.deletion + other.deletion) / 2,
+            insertion=(one.insertion + other.insertion) / 2,
+            road=(one.road + other.road) / 2,
+        )
+        return found
 
     def probability(self, inputs: Tensor) -> Floats:
         """Calibrated probability of the target, (N,), for inputs (N, 3, S, S)."""
