@@ -86,6 +86,14 @@ def test_cells_that_do_not_fit_wait_and_meet_the_first_again(lanes: type[FakeLan
     assert speed_ratio(entries[2], 1, entries[0], 1) is None
 
 
+def test_half_of_the_memory_is_left_to_others(lanes: type[FakeLane]) -> None:
+    """Of what was there at the start, whoever took it meanwhile."""
+    free = iter([100, 80, 60])  # at the start, and before the second and the third cell
+    entries = [entry(side, needs_bytes=20) for side in (1, 2, 3)]
+    measurement(lanes, rounds=1, available=lambda: next(free)).run(entries)
+    assert ["load 1", "load 2", "1", "2", "load 3", "3", "1"] == lanes.log
+
+
 def test_a_cell_that_does_not_load_fails_alone(lanes: type[FakeLane]) -> None:
     """And says why."""
     lanes.dies = {"1": 0}

@@ -16,8 +16,8 @@ from dfedge_tools.benching.lane import Lane, LaneError
 from dfedge_tools.benching.memory import available_bytes
 from dfedge_tools.benching.messages import Go, Loaded, Measure, Peak, Slice
 
-SPARE_MEMORY = 0.8
-"""Of the memory that is available, what the children may take together."""
+KEPT_FREE = 0.5
+"""Of the memory that is available at the start: others on the machine may come to need it."""
 
 Progress = Callable[[str, int], None]
 """Told what is done now, and how many steps were done since the last call."""
@@ -83,6 +83,7 @@ class Measurement:
         self._open_lane = open_lane
         self._available = available
         self._lanes: dict[Entry, Lane] = {}
+        self._kept_free = KEPT_FREE * (available() or 0)
         self._round = 0
 
     def run(self, entries: Sequence[Entry]) -> None:
@@ -117,7 +118,7 @@ class Measurement:
 
     def _fits(self, entry: Entry) -> bool:
         available = self._available()
-        return available is None or entry.needs_bytes < available * SPARE_MEMORY
+        return available is None or available - entry.needs_bytes >= self._kept_free
 
     def _take_turns(self, fresh: Iterable[Entry]) -> None:
         """One round: every second one backwards, so that a drift does not favour the first."""
