@@ -58,14 +58,16 @@ COMPARISONS = {
 }
 
 
-def measure(comparison: Comparison, folder: Path, seconds: float) -> Report:
-    """All models of a comparison in both runtimes, on one thread and on two."""
+def measure(
+    comparison: Comparison, folder: Path, *, threads: Sequence[int], seconds: float
+) -> Report:
+    """All models of a comparison in both runtimes."""
     bench = Bench(
         Request(
             models=[make_bundle(name, comparison.recipe, folder) for name in comparison.models],
             runtimes=("torch", "ort"),
             device="cpu",
-            threads=(1, 2),
+            threads=threads,
             batches=comparison.batches,
             seconds=seconds,
         )
@@ -116,6 +118,7 @@ def main() -> None:
     """Print a table a comparison and the ratio; ``--json`` prints the reports as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each row")
+    parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
     parser.add_argument("--only", choices=COMPARISONS, help="one comparison (default: all)")
     parser.add_argument("--folder", type=Path, help="keep the exported bundles here")
     parser.add_argument("--json", action="store_true")
@@ -123,7 +126,8 @@ def main() -> None:
     comparisons = [c for name, c in COMPARISONS.items() if arguments.only in (None, name)]
     with TemporaryDirectory(prefix="dfedge-bench-") as scratch:
         folder = arguments.folder or Path(scratch)
-        reports = {c.title: measure(c, folder, arguments.seconds) for c in comparisons}
+        options = {"threads": arguments.threads, "seconds": arguments.seconds}
+        reports = {c.title: measure(c, folder, **options) for c in comparisons}
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(reports), indent=2).decode())
         return
