@@ -108,7 +108,11 @@ def make(request: Request) -> Made:
     if request.search:
         with progress(quiet=request.quiet) as report:
             found = search(quantizer, judge, request.limits, probes=request.probes, report=report)
-        recipe = replace(recipe, exclude=(*recipe.exclude, *map(glob.escape, found.left_out)))
+        recipe = replace(
+            recipe,
+            summary=f"Found by --search on {found.agreement.data}.",
+            exclude=(*recipe.exclude, *map(glob.escape, found.left_out)),
+        )
         graph, agreement = found.graph, found.agreement
     else:
         graph = quantizer.build()
