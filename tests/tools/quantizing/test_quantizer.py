@@ -243,6 +243,24 @@ def test_what_float16_cannot_hold_stays_float32(name: str) -> None:
     assert TensorProto.FLOAT == stored(made)["w"]
 
 
+@pytest.mark.parametrize("name", ["small", "dynamic-int8"])
+def test_a_weight_that_the_graph_turns_is_a_layer(name: str) -> None:
+    """As unsimplified graphs write linear layers; the layer keeps its readable name."""
+    weights = np.random.default_rng(0).normal(size=(48, 32)).astype(np.float32)
+    proto = onnx.load_from_string(_linear_graph(weights))
+    proto.graph.initializer[0].name = "mlp.fc1.weight"
+    proto.graph.node[0].input[1] = "turned"
+    turn = helper.make_node("Transpose", ["mlp.fc1.weight"], ["turned"], perm=[1, 0])
+    proto.graph.node.insert(0, turn)
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 32
+    graph = proto.SerializeToString()
+    quantizer = Quantizer(graph, find_recipe(name))
+    assert ["mlp.fc1"] == [layer.name for layer in quantizer.layers]
+    inputs = np.random.default_rng(1).normal(size=(3, 32)).astype(np.float32)
+    before, after = (run(open_session(each), inputs) for each in (graph, quantizer.build()))
+    assert np.abs(before - after).max() < 0.03 * np.abs(before).max()
+
+
 def test_linear_layers_may_be_written_as_convolutions() -> None:
     """Of one pixel, as small ConvNeXts have them: then these become int8, and the words say so."""
     weights = np.random.default_rng(0).normal(size=(32, 32, 1, 1)).astype(np.float32)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from math import prod
 
+import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from dfedge_tools.quantizing.recipes import LayerKind
 
@@ -77,6 +78,37 @@ def find_layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
     return tuple(layer for layer in _distinct(layers) if layer.saving > 0)
 
 
+def turn_weights(graph: onnx.GraphProto) -> None:
+    """Turn matrices that the graph only turns when it runs, in place.
+
+    So exporters write linear layers where no simplifier has folded it, as in graphs over 1 GB.
+    """
+    uses = Counter(name for node in graph.node for name in node.input)
+    matrices = {
+        entry.name: entry
+        for entry in graph.initializer
+        if len(entry.dims) == 2 and entry.data_type == TensorProto.FLOAT and uses[entry.name] == 1
+    }
+    turned: dict[str, str] = {}
+    others: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "Transpose" and node.input[0] in matrices and _is_turn(node):
+            turned[node.output[0]] = node.input[0]
+        else:
+            others.append(node)
+    if not turned or any(entry.name in turned for entry in graph.output):
+        return
+    for name in turned.values():
+        values = np.ascontiguousarray(numpy_helper.to_array(matrices[name]).T)
+        matrices[name].CopyFrom(numpy_helper.from_array(values, name))
+    for node in others:
+        for place, name in enumerate(node.input):
+            node.input[place] = turned.get(name, name)
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in others]
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
 def chosen(
     layers: Iterable[Layer], kinds: Collection[LayerKind], exclude: Iterable[str]
 ) -> tuple[Layer, ...]:
@@ -87,6 +119,11 @@ def chosen(
         for layer in layers
         if layer.kind in kinds and not any(fnmatchcase(layer.name, pattern) for pattern in patterns)
     )
+
+
+def _is_turn(node: onnx.NodeProto) -> bool:
+    """Of the two axes of a matrix; without a permutation they are reversed."""
+    return all(list(entry.ints) == [1, 0] for entry in node.attribute if entry.name == "perm")
 
 
 def _layer(

@@ -17,7 +17,7 @@ from dfedge_tools.exporting.half import DESCRIPTION as FLOAT16
 from dfedge_tools.exporting.half import to_half
 from dfedge_tools.exporting.metadata import PREFIX, write_metadata
 from dfedge_tools.quantizing.dynamic import multiply_in_int8
-from dfedge_tools.quantizing.layers import SMALLEST, chosen, find_layers
+from dfedge_tools.quantizing.layers import SMALLEST, chosen, find_layers, turn_weights
 from dfedge_tools.quantizing.recipes import ALL_KINDS, Recipe, find_recipe
 from dfedge_tools.quantizing.static import StaticQuantizer
 from dfedge_tools.quantizing.storage import store_short
@@ -75,7 +75,7 @@ class Quantizer:
             )
 
     def open(self) -> onnx.ModelProto:
-        """The graph as it was given."""
+        """The graph as it was given, but for what :func:`open_graph` sets right."""
         return open_graph(self._graph, self._label)
 
     def build(self, left_out: Collection[str] = ()) -> bytes:
@@ -130,7 +130,7 @@ def describe(recipe: Recipe, *, calibrated_on: str | None = None) -> str:
 
 
 def open_graph(graph: bytes, label: str) -> onnx.ModelProto:
-    """Read a graph whose nodes all have names.
+    """Read a graph; its nodes all have names then, and its weights lie as they are used.
 
     Raises:
         UsageError: it is no ONNX graph with float32 constants, or too large.
@@ -150,6 +150,7 @@ def open_graph(graph: bytes, label: str) -> onnx.ModelProto:
         raise UsageError(f"{label}: holds no float32 weights; give the float32 bundle")
     for index, node in enumerate(proto.graph.node):
         node.name = node.name or f"node_{index}"
+    turn_weights(proto.graph)
     return proto
 
 
