@@ -33,7 +33,11 @@ def one_node_graph(
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
             for name, shape in zip(names, inputs, strict=True)
         ],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            helper.make_tensor_value_info(
+                "y", TensorProto.FLOAT, [f"free{k}" for k in range(len(inputs[0]))]
+            )
+        ],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -76,6 +80,28 @@ def test_a_shape_that_cannot_be_inferred_is_an_error() -> None:
     graph = one_node_graph("MatMul", [("n", 3, "width")], [(5, 7)])
     with pytest.raises(BundleFormatError, match="cannot be inferred"):
         graph_flops(graph)
+
+
+def test_a_shape_that_the_graph_computes_of_its_batch_is_followed() -> None:
+    """As GenConViT's, which takes pairs out of a batch by numbers it counts up to."""
+    count = helper.make_node("Shape", ["x"], ["dims"])
+    take = helper.make_node("Gather", ["dims", "zero"], ["n"])
+    numbers = helper.make_node("Range", ["zero", "n", "one"], ["rows"])
+    pick = helper.make_node("Gather", ["x", "rows"], ["picked"])
+    multiply = helper.make_node("MatMul", ["picked", "w"], ["y"])
+    scalars = [
+        numpy_helper.from_array(np.asarray(k), name) for k, name in ((0, "zero"), (1, "one"))
+    ]
+    weight = numpy_helper.from_array(np.ones((50, 70), np.float32), "w")
+    graph = helper.make_graph(
+        [count, take, numbers, pick, multiply],
+        "counting",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("batch", 50))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ("batch", 70))],
+        [*scalars, weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    assert 2 * 50 * 70 == graph_flops(model.SerializeToString(), batch=3)
 
 
 @pytest.mark.parametrize("name", ["dfedge-b0", "dfedge-b0-int8"])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import onnx
+import onnxsim
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, shape_inference
 
 from dfedge.errors import BundleFormatError
@@ -31,10 +32,10 @@ def graph_flops(model: bytes, *, batch: int = 1) -> float:
     Raises:
         BundleFormatError: a shape that the count needs cannot be inferred.
     """
-    proto = onnx.load_from_string(model)
-    shapes = _infer_shapes(proto, batch)
+    graph = _with_shapes(onnx.load_from_string(model), batch)
+    shapes = _shapes(graph)
     total = 0
-    for node in proto.graph.node:
+    for node in graph.node:
         counter = _COUNTERS.get(node.op_type)
         if counter is None:
             continue
@@ -61,15 +62,26 @@ def torch_flops(model: DetectorModel) -> float:
     return float(counter.get_total_flops())
 
 
-def _infer_shapes(proto: ModelProto, batch: int) -> dict[str, Shape]:
-    """The shape of every tensor that has one; large constants lose their content meanwhile."""
+def _with_shapes(proto: ModelProto, batch: int) -> GraphProto:
+    """The graph for one batch; what it computes of shapes alone is folded, so that all are known.
+
+    Large constants lose their content: a gigabyte of weights need not be copied to count.
+    """
     for value in proto.graph.input:
         value.type.tensor_type.shape.dim[0].dim_value = batch
     _drop_contents(proto.graph)
     del proto.graph.value_info[:]
-    inferred = shape_inference.infer_shapes(proto, data_prop=True).graph
-    shapes: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
-    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+    try:
+        folded, _ = onnxsim.simplify(proto, check_n=0, perform_optimization=False)
+    except RuntimeError as error:  # its one kind of exception
+        raise BundleFormatError(f"the operations cannot be counted: {error}") from error
+    return shape_inference.infer_shapes(folded, data_prop=True).graph
+
+
+def _shapes(graph: GraphProto) -> dict[str, Shape]:
+    """Of every tensor whose shape is known."""
+    shapes: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
         dimensions = value.type.tensor_type.shape.dim
         if all(dimension.HasField("dim_value") for dimension in dimensions):
             shapes[value.name] = tuple(dimension.dim_value for dimension in dimensions)
@@ -77,7 +89,7 @@ def _infer_shapes(proto: ModelProto, batch: int) -> dict[str, Shape]:
 
 
 def _drop_contents(graph: GraphProto) -> None:
-    """Turn large constants into inputs: a gigabyte of weights need not be copied to count."""
+    """Turn large constants into inputs of the same shape."""
     small: list[TensorProto] = []
     for tensor in graph.initializer:
         if len(tensor.raw_data) <= KEPT_BYTES:
