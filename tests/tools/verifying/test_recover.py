@@ -17,7 +17,7 @@ from dfedge.errors import FidelityError, UsageError
 from dfedge_models import DetectorModel
 from dfedge_tools import recover
 from dfedge_tools.exporting.checkpoint import load_checkpoint
-from dfedge_tools.quantizing.storage import store_small
+from dfedge_tools.quantizing.quantizer import store_small
 
 from .conftest import ATTO, SIDE, lively_model, write_float_bundle
 
