@@ -2,7 +2,7 @@
 
 The checkpoints are made here, in the published format, from the names of their entries. All but b0
 go through the code in a small form of their architecture; in full they run when
-``DFEDGE_TEST_GIANTS=1`` is set (up to 8 GB of memory and some minutes each).
+``DFEDGE_TEST_GIANTS=1`` is set (up to 9 GB of memory and some minutes each).
 """
 
 from __future__ import annotations
@@ -414,7 +414,7 @@ def test_every_entry_of_the_catalogue_makes_a_sound_card() -> None:
 GIANTS = os.environ.get("DFEDGE_TEST_GIANTS")
 
 
-@pytest.mark.skipif(not GIANTS, reason="8 GB of memory and minutes; set DFEDGE_TEST_GIANTS=1")
+@pytest.mark.skipif(not GIANTS, reason="9 GB of memory and minutes; set DFEDGE_TEST_GIANTS=1")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "name", ["ms-eff-gcvit-b5-kodf", "genconvit-ed", "genconvit-vae", "dfd-clip-l"]
