@@ -50,7 +50,14 @@ class OutputFile:
         Raises:
             UsageError: the disk is full or the folder has become unwritable.
         """
-        data = text.encode("utf-8", errors="backslashreplace")
+        self.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes as :meth:`write` does text.
+
+        Raises:
+            UsageError: the disk is full or the folder has become unwritable.
+        """
         try:
             if self._is_special:
                 self.target.write_bytes(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +11,7 @@ from dfedge.errors import UsageError
 from dfedge_tools.benching.machine import Machine, describe_machine
 from dfedge_tools.benching.measure import Entry
 from dfedge_tools.benching.messages import Peak, Slice
-from dfedge_tools.benching.plot import check_format, render_plot, save_plot
+from dfedge_tools.benching.plot import render_plot
 from dfedge_tools.benching.results import (
     Absent,
     Energy,
@@ -28,6 +27,7 @@ from dfedge_tools.benching.results import (
     summarize,
 )
 from dfedge_tools.benching.table import WIDTH, number, render
+from dfedge_tools.commands.plots import prepare_plot
 
 ROWS = (
     Row(
@@ -239,18 +239,16 @@ def test_numbers_keep_three_digits(value: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_a_report_is_drawn(tmp_path: Path, suffix: str, start: bytes) -> None:
+def test_a_report_is_drawn(suffix: str, start: bytes) -> None:
     """Whole, in the format its name says; equal figures give equal bytes."""
-    path = tmp_path / f"speed.{suffix}"
-    save_plot(REPORT, path)
-    assert path.read_bytes().startswith(start)
-    assert path.read_bytes() == render_plot(REPORT, suffix)
-    assert [path] == list(tmp_path.iterdir())
+    picture = render_plot(REPORT, suffix)
+    assert picture.startswith(start)
+    assert picture == render_plot(REPORT, suffix)
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
     """An unknown format, and a report without a figure."""
     with pytest.raises(UsageError, match=r"\.png or \.svg"):
-        check_format(Path("speed.jpeg"))
+        prepare_plot("speed.jpeg", [])
     with pytest.raises(UsageError, match="nothing was measured"):
         render_plot(msgspec.structs.replace(REPORT, models=()), "png")

@@ -15,7 +15,7 @@ import pytest
 from dfedge.bundles.bundle import Bundle, load_bundle
 from dfedge.bundles.card import DetectorCard, Metric
 from dfedge.cli import build_parser, main
-from dfedge_tools.commands.quantize import LIMITS
+from dfedge_tools.commands.limits import LIMITS
 from dfedge_tools.exporting.metadata import write_metadata
 from dfedge_tools.fidelity import Limits
 from dfedge_tools.quantizing import search as searching
@@ -252,7 +252,7 @@ def test_a_small_form_is_not_made_smaller_again(
         (["TOY", "--out", "q", "--metrics", "nowhere"], "correct --metrics"),
         (["TOY", "--out", "q", "--faces", "FACES", "--search", "--recipe", "fp16"], "no layers in"),
         (["nowhere", "--out", "q"], "nowhere"),
-        (["TOY", "--out", "q", "--save-recipe", "gone/r.json"], "its folder is not there"),
+        (["TOY", "--out", "q", "--save-recipe", "gone/r.json"], "there is no folder"),
         (["--show", "int4"], "is none of small"),
     ],
 )

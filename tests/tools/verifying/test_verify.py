@@ -19,7 +19,7 @@ from dfedge.bundles.card import DetectorCard
 from dfedge.cli import main
 from dfedge_models import DetectorModel
 from dfedge_tools.cli_docs import refresh
-from dfedge_tools.commands.verify import _LIMITS
+from dfedge_tools.commands.limits import LIMITS
 from dfedge_tools.fidelity import Limits
 from dfedge_tools.verifying.table import NAMES
 
@@ -183,7 +183,7 @@ def test_another_crop_is_a_failure_unless_allowed(
     crop = msgspec.structs.replace(atto_bundle.card.crop, margin=0.5)
     other = changed_bundle(atto_bundle, tmp_path / "wide", crop=crop)
     given = [atto_bundle.path, other.path, "--faces", faces, "--count", 4, "--json"]
-    lifted = [item for name, _ in _LIMITS for item in (f"--{name}", "none")]
+    lifted = [item for name in LIMITS for item in (f"--{name.replace('_', '-')}", "none")]
     assert run(*given, *lifted) == 1
     found = read_json(capsys)
     assert found["failures"] == ["crop margin is 0.2 against 0.5"]
@@ -255,7 +255,7 @@ def test_the_picture_shows_the_faces_that_change_most(
 def test_options_tables_and_limits_are_of_the_same_figures() -> None:
     """The command holds words only; the fields of the limits are the measure."""
     names = [entry.name for entry in fields(Limits)]
-    assert [option.replace("-", "_") for option, _ in _LIMITS] == names
+    assert list(LIMITS) == names
     assert list(NAMES) == names
 
 

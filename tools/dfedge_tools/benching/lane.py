@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -57,17 +59,16 @@ class Lane:
     """
 
     def __init__(self, job: Job, *, command: Sequence[str] = WORKER) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="dfedge-bench-"))
         self._job = job
-        with (self.folder / "stderr").open("wb") as stderr:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=_environment(job, self.folder),
-                start_new_session=True,
-            )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = Path(tempfile.gettempdir()) / f"dfedge-bench-{secrets.token_hex(8)}"
+        try:
+            with _interrupts_held():  # else Ctrl-C could leave a process that nobody knows of
+                self.folder.mkdir(mode=0o700)
+                self._start(command)
+        except BaseException:
+            self.close()
+            raise
 
     def load(self) -> Loaded:
         """Wait until the model is in memory and has answered once.
@@ -95,16 +96,17 @@ class Lane:
 
     def close(self) -> None:
         """End the process at once, with any it started, and remove its files."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if sys.platform == "win32":
+                    self._process.kill()
+                else:
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                assert stream is not None
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -118,7 +120,19 @@ class Lane:
     ) -> None:
         self.close()
 
+    def _start(self, command: Sequence[str]) -> None:
+        with (self.folder / "stderr").open("wb") as stderr:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(self._job, self.folder),
+                start_new_session=True,
+            )
+
     def _ask(self, message: Job | Go, wanted: type[T]) -> T:
+        assert self._process is not None
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -138,6 +152,7 @@ class Lane:
 
     def _death(self) -> str:
         """How the process ended, in words."""
+        assert self._process is not None
         code = self._process.wait()
         if sys.platform != "win32" and code == -signal.SIGKILL:
             return "its process was killed (SIGKILL): most likely the machine ran out of memory"
@@ -146,6 +161,22 @@ class Lane:
         if code < 0:
             return f"its process crashed ({_signal_name(-code)}){said}"
         return f"its process ended with code {code}{said}"
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C comes to the main thread only
+        return
+    waiting: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt
 
 
 def _environment(job: Job, scratch: Path) -> dict[str, str]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -14,39 +11,9 @@ from dfedge.errors import UsageError
 from dfedge_tools.benching.results import ModelResult, Report, Row
 from dfedge_tools.benching.table import number
 
-FORMATS = (".png", ".svg")
 COLOURS = {"torch": "#9a9a9a", "torch-compile": "#5b6770", "ort": "#1f77b4", "openvino": "#e08a1e"}
 BAR_HEIGHT_INCHES = 0.32
 WIDTH_INCHES = 9.0
-
-
-def check_format(path: Path) -> None:
-    """Raise unless the name ends in .png or .svg.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--plot {path}: give a name that ends in {' or '.join(FORMATS)}")
-
-
-def save_plot(report: Report, path: Path) -> None:
-    """Draw the report and write it in one step.
-
-    Raises:
-        UsageError: there is nothing to draw, or the file cannot be written.
-    """
-    content = render_plot(report, path.suffix.lower().removeprefix("."))
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".dfedge-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        raise UsageError(f"--plot {path}: {error.strerror or error}") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def render_plot(report: Report, kind: str) -> bytes:

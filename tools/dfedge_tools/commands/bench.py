@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfedge.cli.exits import Exit
@@ -17,6 +16,7 @@ from dfedge.cli.options import (
     positive_number,
     whole_number,
 )
+from dfedge_tools.commands.plots import plot_format, prepare_plot
 
 if TYPE_CHECKING:
     from dfedge_tools.benching.bench import Bench
@@ -138,7 +138,7 @@ def _run(args: argparse.Namespace) -> int:
     from dfedge_tools.benching.bench import Bench, Request
 
     out = None if args.out is None else OutputFile.prepare("--out", args.out, args.models)
-    plot = None if args.plot is None else _prepare_plot(args.plot, args.models)
+    plot = None if args.plot is None else prepare_plot(args.plot, args.models)
     bench = Bench(
         Request(
             models=args.models or [DEFAULT_MODEL],
@@ -160,9 +160,9 @@ def _run(args: argparse.Namespace) -> int:
     if out is not None:
         out.write(_json(report))
     if plot is not None:
-        from dfedge_tools.benching.plot import save_plot
+        from dfedge_tools.benching.plot import render_plot
 
-        save_plot(report, plot)
+        plot.write_bytes(render_plot(report, plot_format(plot)))
     whole = all(
         model.problem is None and all(row.problem is None for row in model.rows)
         for model in report.models
@@ -201,14 +201,6 @@ def _json(report: Report) -> str:
     import msgspec
 
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
-
-
-def _prepare_plot(name: str, models: list[str]) -> Path:
-    from dfedge.cli.outputs import OutputFile
-    from dfedge_tools.benching.plot import check_format
-
-    check_format(Path(name))
-    return OutputFile.prepare("--plot", name, models).target
 
 
 def _usual_threads() -> tuple[int, ...]:

@@ -16,8 +16,10 @@ from dfedge.cli.options import (
     names_a_file,
     whole_number,
 )
+from dfedge.cli.outputs import OutputFile
 from dfedge.errors import FidelityError, UsageError
 from dfedge.report.wording import printable
+from dfedge_tools.commands.limits import add_limit_options, given_limits
 
 if TYPE_CHECKING:
     from dfedge_tools.fidelity import Limits
@@ -47,18 +49,6 @@ examples:
   dfedge quantize dfedge-b0 --out again/ --recipe least.json --faces faces/
   dfedge quantize dfedge-b0 --compare --faces faces/
 """
-
-LIMITS = {
-    "max_logit_error": ("largest difference of a logit", None),
-    "min_correlation": ("Pearson's correlation of logits", 0.999),
-    "min_sign_agreement": ("share of faces on the same side of P(fake) = 0.5", 0.995),
-    "min_label_agreement": ("share of faces with the same label", 0.98),
-    "max_probability_change": ("largest change of a calibrated P(fake)", 0.02),
-    "max_auc_change": ("change of the AUC, either way; needs labels", 0.003),
-    "max_calibration_change": ("growth of the calibration error; needs labels", 0.01),
-}
-"""The fields of :class:`dfedge_tools.fidelity.Limits`, in words and with their defaults; a test
-holds the two together."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -155,14 +145,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "limits", "What the smaller form must keep; 'none' takes a limit away."
     )
-    for name, (meaning, usual) in LIMITS.items():
-        group.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=_limit,
-            metavar="X",
-            help=f"{meaning} (default: {'none' if usual is None else usual})",
-            default=argparse.SUPPRESS,
-        )
+    add_limit_options(group, show_defaults=True)
     group.add_argument(
         "--force",
         action="store_true",
@@ -234,6 +217,9 @@ def _show(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> Request:
     from dfedge_tools.quantizing.job import Request
 
+    saved = None
+    if args.save_recipe is not None:
+        saved = OutputFile.prepare("--save-recipe", args.save_recipe, [])
     if args.model is None:
         raise UsageError("MODEL: is missing; give the name or folder of a float32 bundle")
     return Request(
@@ -251,7 +237,7 @@ def _request(args: argparse.Namespace) -> Request:
         out=_path(args.out),
         name=args.name,
         metrics=_path(args.metrics),
-        save_recipe=_path(args.save_recipe),
+        save_recipe=saved,
         threads=args.threads,
         quiet=args.quiet,
     )
@@ -263,20 +249,7 @@ def _limits(args: argparse.Namespace) -> Limits:
 
     from dfedge_tools.fidelity import Limits
 
-    return replace(Limits(), **{name: vars(args)[name] for name in LIMITS if name in args})
-
-
-def _limit(text: str) -> float | None:
-    """A number from 0, or none."""
-    if text == "none":
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 0 nor none")
-    return number
+    return replace(Limits(), **given_limits(args))
 
 
 def _path(text: str | None) -> Path | None:

@@ -17,6 +17,8 @@ from dfedge.cli.options import (
     names_a_file,
     whole_number,
 )
+from dfedge_tools.commands.limits import add_limit_options, given_limits
+from dfedge_tools.commands.plots import plot_format, prepare_plot
 
 if TYPE_CHECKING:
     from dfedge_tools.faceset import FacePicture
@@ -50,17 +52,6 @@ examples:
   dfedge verify trained.pt ./my-bundle --limits same
   dfedge verify dfedge-b0 torch:dfedge-b0 --limits same --json
 """
-
-_LIMITS = (
-    ("max-logit-error", "largest difference of a logit"),
-    ("min-correlation", "correlation of the logits"),
-    ("min-sign-agreement", "share of inputs on the same side of 50%%"),
-    ("min-label-agreement", "share of inputs with the same label"),
-    ("max-probability-change", "largest change of a calibrated P(fake)"),
-    ("max-auc-change", "change of the AUC, up or down (labelled faces)"),
-    ("max-calibration-change", "rise of the calibration error (labelled faces)"),
-)
-"""Options and words for the fields of :class:`dfedge_tools.fidelity.Limits`, in their order."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -113,8 +104,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         metavar="PRESET",
         help="same or small, see below (default: small)",
     )
-    for option, words in _LIMITS:
-        group.add_argument(f"--{option}", type=_limit, metavar="X", help=words)
+    add_limit_options(group, show_defaults=False)
     group.add_argument(
         "--allow-different-input",
         action="store_true",
@@ -164,7 +154,7 @@ def _run(args: argparse.Namespace) -> int:
     from dfedge_tools.verifying.table import render
     from dfedge_tools.verifying.verification import verify
 
-    plot = None if args.plot is None else _prepare_plot(args)
+    plot = None if args.plot is None else prepare_plot(args.plot, [args.reference, args.candidate])
     limits = _limits(args)
     pictures = _pictures(args)
     with open_sides(args.reference, args.candidate, device=args.device, threads=args.threads) as (
@@ -182,9 +172,9 @@ def _run(args: argparse.Namespace) -> int:
             quiet=args.quiet,
         )
     if plot is not None:
-        from dfedge_tools.verifying.picture import save_picture
+        from dfedge_tools.verifying.picture import draw
 
-        save_picture(found, plot, faces=args.worst)
+        plot.write_bytes(draw(found, plot_format(plot), faces=args.worst))
     if args.json:
         sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
     else:
@@ -197,9 +187,7 @@ def _limits(args: argparse.Namespace) -> Limits:
 
     from dfedge_tools.fidelity import EXACT, Limits
 
-    given = {name.replace("-", "_"): getattr(args, name.replace("-", "_")) for name, _ in _LIMITS}
-    changed = {name: value[0] for name, value in given.items() if value is not None}
-    return replace(EXACT if args.limits == "same" else Limits(), **changed)
+    return replace(EXACT if args.limits == "same" else Limits(), **given_limits(args))
 
 
 def _pictures(args: argparse.Namespace) -> list[FacePicture] | None:
@@ -211,27 +199,6 @@ def _pictures(args: argparse.Namespace) -> list[FacePicture] | None:
             raise UsageError("--split: is of --faces, which was not given")
         return None
     return read_pictures(args.faces, split=args.split, limit=args.count or 2000)
-
-
-def _prepare_plot(args: argparse.Namespace) -> Path:
-    from dfedge.cli.outputs import OutputFile
-    from dfedge_tools.verifying.picture import check_format
-
-    check_format(Path(args.plot))
-    return OutputFile.prepare("--plot", args.plot, [args.reference, args.candidate]).target
-
-
-def _limit(text: str) -> tuple[float | None]:
-    """A number from 0, or ``none``; in a tuple, so that none differs from not given."""
-    if text.lower() == "none":
-        return (None,)
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 0 nor none")
-    return (number,)
 
 
 def _up_to_16(text: str) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from tqdm import tqdm
 from dfedge.bundles.bundle import Bundle
 from dfedge.bundles.card import DetectorCard, Metric, Quantization
 from dfedge.bundles.store import resolve_detector
+from dfedge.cli.outputs import OutputFile
 from dfedge.errors import FidelityError, UsageError
 from dfedge.runtime import default_threads
 from dfedge_tools.exporting.bundle import read_json
@@ -49,7 +48,7 @@ class Request:
     out: Path | None = None
     name: str | None = None
     metrics: Path | None = None
-    save_recipe: Path | None = None
+    save_recipe: OutputFile | None = None
     threads: int | None = None
     quiet: bool = False
 
@@ -88,8 +87,6 @@ def make(request: Request) -> Made:
         raise UsageError("--out: is missing; give a folder for the smaller form")
     if request.search and request.faces is None:
         raise UsageError("--search: needs faces, since noise tells little; give --faces FOLDER")
-    if request.save_recipe is not None and not request.save_recipe.parent.is_dir():
-        raise UsageError(f"--save-recipe {request.save_recipe}: its folder is not there; make it")
     metrics: tuple[Metric, ...] = ()
     if request.metrics is not None:
         metrics = read_json(request.metrics, tuple[Metric, ...], option="--metrics")
@@ -131,7 +128,7 @@ def make(request: Request) -> Made:
     )
     made = write_form(request.out, bundle, form, graph, quantization, metrics=metrics)
     if request.save_recipe is not None:
-        write_whole(request.save_recipe, recipe_json(recipe))
+        request.save_recipe.write(recipe_json(recipe))
     return Made(card, made, request.out, recipe, agreement, problems, found)
 
 
@@ -151,18 +148,6 @@ def load_inputs(
     count = recipe.ranges.count * card.input.frames
     others = read_pictures(request.faces, split=request.calibration_split, limit=count)
     return faces, load_faces(others, bundle, card, quiet=request.quiet)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)  # a temporary file is its owner's only
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -14,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dfedge.bundles.card import WHOLE_FRAME, Decision
-from dfedge.errors import UsageError
 from dfedge.faces import open_face_finder
 from dfedge.scoring import judge_probability
 from dfedge.types import Image
@@ -22,48 +18,12 @@ from dfedge_tools.faceset import cut_face, read_image
 from dfedge_tools.fidelity import Floats, probabilities
 from dfedge_tools.verifying.verification import Disagreement, Verification
 
-FORMATS = (".png", ".svg")
 WIDTH_INCHES = 11.0
 FACES_A_ROW = 8
 LEAST_REACH = 1e-6
 """Half the width of the histogram of errors that are all equal, or nearly."""
 SAME, OTHER, SHADE = "#4477aa", "#cc3311", "#999933"
 """Colours that colour-blind readers tell apart (Paul Tol's bright and muted schemes)."""
-
-
-def check_format(path: Path) -> None:
-    """Raise unless the name ends in .png or .svg.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--plot {path}: give a name that ends in {' or '.join(FORMATS)}")
-
-
-def save_picture(found: Verification, path: Path, *, faces: int) -> None:
-    """Draw and write in one step.
-
-    Args:
-        faces: of the worst to show at most, as the reference cuts them.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    content = draw(found, path.suffix.lower().removeprefix("."), faces=faces)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".dfedge-", suffix=".tmp")
-    except OSError as error:
-        raise UsageError(f"--plot {path}: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        raise UsageError(f"--plot {path}: {error.strerror or error}") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def draw(found: Verification, kind: str, *, faces: int) -> bytes:
