@@ -8,18 +8,30 @@ import pytest
 
 from dfedge_tools.cli_docs import help_of, main, refresh
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
 
 
-def test_the_page_holds_the_help_the_command_prints() -> None:
-    """``python -m dfedge_tools.cli_docs docs/cli.md`` was run after the last change."""
-    assert refresh(PAGE.read_text(encoding="utf-8")) == PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_holds_the_help_the_command_prints(page: Path) -> None:
+    """``python -m dfedge_tools.cli_docs docs/*.md`` was run after the last change."""
+    text = page.read_text(encoding="utf-8")
+    assert refresh(text) == text
 
 
-@pytest.mark.parametrize("command", ["detect", "watch", "models", "completion"])
-def test_every_command_has_its_help_on_the_page(command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "page"),
+    [
+        *((command, "cli") for command in ("", " detect", " watch", " models", " completion")),
+        *((f" {name}", name) for name in ("bench", "explain", "export", "quantize", "verify")),
+        (" models import", "import"),
+        (" models pull", "import"),
+    ],
+)
+def test_every_command_has_its_help_on_a_page(command: str, page: str) -> None:
     """None is forgotten."""
-    assert f"<!-- help: dfedge {command} -->" in PAGE.read_text(encoding="utf-8")
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    assert f"<!-- help: dfedge{command} -->" in text
 
 
 def test_a_stale_page_is_found_and_refreshed(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from dfedge.bundles.store import builtin_folder
 from dfedge.cli import main
 from dfedge_tools.benching import plan
 from dfedge_tools.benching.messages import RUNTIMES
-from dfedge_tools.cli_docs import refresh
 from dfedge_tools.commands import bench
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "bench.md"
@@ -30,13 +29,6 @@ def test_the_command_and_the_machinery_know_the_same_runtimes() -> None:
     """The command must not import the machinery to say its help."""
     assert RUNTIMES == bench.RUNTIMES
     assert set(bench.DEFAULT_RUNTIMES) < set(RUNTIMES)
-
-
-def test_the_page_holds_the_help_the_command_prints() -> None:
-    """``python -m dfedge_tools.cli_docs docs/bench.md`` was run after the last change."""
-    text = PAGE.read_text(encoding="utf-8")
-    assert "<!-- help: dfedge bench -->" in text
-    assert refresh(text) == text
 
 
 def test_a_bundle_is_measured_by_threads_and_batch(

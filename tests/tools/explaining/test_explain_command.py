@@ -15,7 +15,6 @@ import dfedge_models
 from dfedge.bundles.store import resolve_detector
 from dfedge.cli import main
 from dfedge.types import Image
-from dfedge_tools.cli_docs import refresh
 from dfedge_tools.explaining import run, video, weights
 from dfedge_tools.explaining.cam import METHODS
 from dfedge_tools.explaining.explainer import _VIEWS, Explainer
@@ -211,11 +210,3 @@ def test_views_of_a_picture_go_back_to_where_they_were(x: np.ndarray) -> None:
     for view in _VIEWS:
         back = view.back(view.of(x)[0])
         np.testing.assert_allclose(back[inner, inner], x[0][inner, inner], atol=1e-5)
-
-
-def test_the_page_holds_the_help_the_command_prints() -> None:
-    """``python -m dfedge_tools.cli_docs docs/explain.md`` was run after the last change."""
-    page = Path(__file__).resolve().parents[3] / "docs" / "explain.md"
-    text = page.read_text(encoding="utf-8")
-    assert "<!-- help: dfedge explain -->" in text
-    assert refresh(text) == text

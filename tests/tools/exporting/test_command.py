@@ -19,7 +19,6 @@ from dfedge.crops import Preprocessor
 from dfedge.errors import BundleFormatError
 from dfedge.runtime import open_model
 from dfedge.types import Image
-from dfedge_tools.cli_docs import refresh
 from dfedge_tools.exporting.bundle import plain_description
 from dfedge_tools.exporting.exporter import export_bundle
 
@@ -211,11 +210,3 @@ def test_measured_figures_go_into_the_card(checkpoint: Path, tmp_path: Path) -> 
     given = arguments(checkpoint, tmp_path / "atto", "--metrics", str(path))
     assert main(given) == 0
     assert load_bundle(tmp_path / "atto").card.metrics == figures
-
-
-def test_the_page_holds_the_help_the_command_prints() -> None:
-    """``python -m dfedge_tools.cli_docs docs/export.md`` was run after the last change."""
-    page = Path(__file__).resolve().parents[3] / "docs" / "export.md"
-    text = page.read_text(encoding="utf-8")
-    assert "<!-- help: dfedge export -->" in text
-    assert refresh(text) == text
