@@ -21,7 +21,6 @@ from dfedge_tools.benching import plan
 from dfedge_tools.benching.messages import RUNTIMES
 from dfedge_tools.commands import bench
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "bench.md"
 BLAZEFACE = "blazeface-short-range"
 
 
