@@ -131,7 +131,7 @@ def _add_faces(parser: argparse.ArgumentParser) -> None:
     names_a_file(faces)
     group.add_argument("--split", metavar="NAME", help="only this split of the manifest")
     group.add_argument(
-        "--limit", type=whole_number, metavar="N", help="at most N pictures, spread evenly"
+        "--count", type=whole_number, metavar="N", help="at most N pictures, spread evenly"
     )
     group.add_argument(
         "--calibration-split",
@@ -226,7 +226,7 @@ def _request(args: argparse.Namespace) -> Request:
         model=args.model,
         faces=_path(args.faces),
         split=args.split,
-        limit=args.limit,
+        limit=args.count,
         calibration_split=args.calibration_split,
         recipe=args.recipe,
         exclude=tuple(args.exclude),
