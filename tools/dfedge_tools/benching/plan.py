@@ -114,10 +114,10 @@ def absence(runtime: Runtime, device: str) -> str | None:
         return f"it runs on --device cpu or cuda, not on {device}"
     if runtime == "torch-compile" and _compiler() is None:
         return "it needs a C++ compiler: apt-get install g++, or set CXX"
-    if runtime == "openvino" and importlib.util.find_spec("openvino") is None:
-        return "openvino is not installed: pip install openvino"
     if runtime == "openvino" and device != "cpu":
         return f"it is measured on --device cpu, not on {device}"
+    if runtime == "openvino" and importlib.util.find_spec("openvino") is None:
+        return "openvino is not installed: pip install openvino"
     return None
 
 
