@@ -18,7 +18,7 @@ from dfedge_tools.exporting.graph import open_session, run
 from dfedge_tools.faceset import noise_set
 from dfedge_tools.quantizing import quantizer as quantizing
 from dfedge_tools.quantizing.layers import find_layers
-from dfedge_tools.quantizing.quantizer import Quantizer, describe, store_small
+from dfedge_tools.quantizing.quantizer import Quantizer, describe
 from dfedge_tools.quantizing.recipes import ALL_KINDS, RECIPES, Ranges, Recipe, find_recipe
 
 SHARES = {
@@ -76,7 +76,10 @@ def test_the_shipped_small_form_is_made_by_this() -> None:
     small, _ = resolve_detector("dfedge-b0-int8")
     if small.card.quantization.reference_sha256 != large.sha256:  # type: ignore[union-attr]
         pytest.skip("the two shipped bundles are not of the same weights")
-    assert hashlib.sha256(store_small(large.read("model"))).hexdigest() == small.sha256
+    assert (
+        hashlib.sha256(Quantizer(large.read("model"), find_recipe("small")).build()).hexdigest()
+        == small.sha256
+    )
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=by_name)
@@ -299,7 +302,7 @@ def test_what_is_no_graph_is_refused() -> None:
     """Whatever the bytes are."""
     for content in (b"nothing", b""):
         with pytest.raises(UsageError, match=r"is no ONNX graph|holds no float32 weights"):
-            store_small(content)
+            Quantizer(content, find_recipe("small"))
 
 
 def test_a_graph_over_protobufs_limit_is_refused(
@@ -308,7 +311,7 @@ def test_a_graph_over_protobufs_limit_is_refused(
     """Before it is read, with a word on what to do."""
     monkeypatch.setattr(quantizing, "PROTOBUF_LIMIT", len(small_graph) - 1)
     with pytest.raises(UsageError, match="over the 2 GB that one ONNX file can have"):
-        store_small(small_graph)
+        Quantizer(small_graph, find_recipe("small"))
 
 
 def test_kinds_are_all_named() -> None:

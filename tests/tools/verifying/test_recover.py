@@ -17,7 +17,8 @@ from dfedge.errors import FidelityError, UsageError
 from dfedge_models import DetectorModel
 from dfedge_tools import recover
 from dfedge_tools.exporting.checkpoint import load_checkpoint
-from dfedge_tools.quantizing.quantizer import store_small
+from dfedge_tools.quantizing.quantizer import Quantizer
+from dfedge_tools.quantizing.recipes import find_recipe
 
 from .conftest import ATTO, SIDE, lively_model, write_float_bundle
 
@@ -113,7 +114,8 @@ def test_weights_stored_short_come_back_as_the_bundle_computes_them(
     atto: DetectorModel, atto_bundle: Bundle, tmp_path: Path
 ) -> None:
     """Of int8 and float16: near the original, and the same as the small bundle."""
-    small = _with_graph(atto_bundle, store_small(atto_bundle.read("model")), tmp_path / "small")
+    graph = Quantizer(atto_bundle.read("model"), find_recipe("small")).build()
+    small = _with_graph(atto_bundle, graph, tmp_path / "small")
     found = recover.recover_model(small, card_of(small))
     weight = "backbone.stages.0.blocks.0.mlp.fc1.weight"
     before, after = atto.state_dict()[weight], found.state_dict()[weight]

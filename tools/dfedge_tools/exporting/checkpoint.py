@@ -109,7 +109,7 @@ def _read(path: Path) -> Any:
         KeyError,
     ) as error:
         raise UsageError(
-            f"{path}: is no file of plain torch weights ({_first_line(error)}); save a state dict"
+            f"{path}: is no file of plain torch weights ({first_line(error)}); save a state dict"
         ) from error
 
 
@@ -148,5 +148,6 @@ def _misfit_message(path: Path, problems: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The gist of an error of another library, for a message of ours."""
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

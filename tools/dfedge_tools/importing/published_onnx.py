@@ -11,6 +11,7 @@ import numpy as np
 from dfedge.bundles.onnx_header import read_onnx_header
 from dfedge.errors import UsageError
 from dfedge_models import ModelSignature
+from dfedge_tools.exporting.checkpoint import first_line
 from dfedge_tools.exporting.graph import CHECK_SEED, INPUT_NAME, open_session, run
 
 ROW_TOLERANCE = 1e-3
@@ -47,7 +48,7 @@ def read_graph(path: Path, signature: ModelSignature) -> PublishedGraph:
     try:
         session = open_session(content)
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
-        raise UsageError(f"{path}: ONNX Runtime cannot open it: {_first_line(error)}") from error
+        raise UsageError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
     output = _check_slots(path, session, signature)
     _check_numbers(path, session, signature)
     return PublishedGraph(content, opset, output)
@@ -91,7 +92,7 @@ def _check_numbers(path: Path, session: Any, signature: ModelSignature) -> None:
         together = run(session, pictures)
         alone = np.concatenate([run(session, pictures[i : i + 1]) for i in range(2)])
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
-        raise UsageError(f"{path}: cannot be run: {_first_line(error)}") from error
+        raise UsageError(f"{path}: cannot be run: {first_line(error)}") from error
     if together.shape != (2, len(signature.classes)) or not np.isfinite(together).all():
         raise UsageError(
             f"{path}: gives {together.tolist()} for two pictures of noise, not "
@@ -110,7 +111,3 @@ def _slots(slots: Any) -> str:
 
 def _sizes(shape: Any) -> str:
     return ", ".join(str(size) for size in shape)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -18,7 +18,7 @@ from dfedge_tools.exporting.half import to_half
 from dfedge_tools.exporting.metadata import PREFIX, write_metadata
 from dfedge_tools.quantizing.dynamic import multiply_in_int8
 from dfedge_tools.quantizing.layers import SMALLEST, chosen, find_layers, turn_weights
-from dfedge_tools.quantizing.recipes import ALL_KINDS, Recipe, find_recipe
+from dfedge_tools.quantizing.recipes import ALL_KINDS, Recipe
 from dfedge_tools.quantizing.static import StaticQuantizer
 from dfedge_tools.quantizing.storage import store_short
 
@@ -98,11 +98,6 @@ class Quantizer:
             proto = _like(proto, strip(self._static.quantize(proto, layers)))
         stored = layers if self.recipe.method == "stored" else []
         return serialize(store_short(proto, stored, half))
-
-
-def store_small(graph: bytes) -> bytes:
-    """The graph by the recipe ``small``: what ships, for every target."""
-    return Quantizer(graph, find_recipe("small")).build()
 
 
 def describe(recipe: Recipe, *, calibrated_on: str | None = None) -> str:
