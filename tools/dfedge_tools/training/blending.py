@@ -21,13 +21,13 @@ from dfedge.types import Image
 from dfedge_tools.training.regions import Mask, Region, region_mask
 
 REGIONS: dict[Region, float] = {
-    "face": 0.40,
-    "forehead": 0.14,
-    "inner": 0.16,
-    "lower": 0.12,
-    "mouth": 0.06,
-    "eyes": 0.04,
-    "half": 0.08,
+    "face": 0.36,
+    "forehead": 0.12,
+    "inner": 0.14,
+    "lower": 0.15,
+    "mouth": 0.11,
+    "eyes": 0.05,
+    "half": 0.07,
 }
 """How often each region is replaced."""
 

@@ -87,6 +87,8 @@ class Recipe:
     model: Literal["backbone", "detector"] = "backbone"
     architecture: str = "ms_eff_gcvit_b0"
     """Of the detector; the backbone alone is always that of ``ms_eff_gcvit_b0``."""
+    initial: Literal["random", "imagenet"] = "random"
+    """Weights the backbone alone starts from: see :mod:`dfedge_tools.training.imagenet`."""
     side: int = 160
     blend_side: int = 224
     steps: int = 4000

@@ -17,9 +17,11 @@ from dfedge_tools.training.config import Mix, Optim, Recipe
 BACKBONE_160: Final = Recipe(
     name="backbone-160",
     model="backbone",
+    initial="imagenet",
     side=160,
-    steps=2800,
-    curriculum_steps=1100,
+    steps=4000,
+    start_difficulty=0.2,
+    curriculum_steps=900,
     mix=Mix(still_pairs=6, clip_blend_pairs=2, clip_pairs=4),
 )
 """EfficientNet-B0 alone at 160 px, from easy blends to hard ones: where blending is learned."""

@@ -25,6 +25,7 @@ from dfedge_tools.calibrate import Limits, decide
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.batches import BatchMaker
 from dfedge_tools.training.config import Recipe
+from dfedge_tools.training.imagenet import load_lite0
 from dfedge_tools.training.loop import RunOptions, Trainer
 from dfedge_tools.training.metrics import Scored, auc_table, bootstrap_interval, videos
 from dfedge_tools.training.networks import BackboneTrainer, DetectorTrainer
@@ -70,7 +71,10 @@ def build_net(recipe: Recipe, start_from: Path | None) -> BackboneTrainer | Dete
         ValueError: The checkpoint to start from is of another network.
     """
     if recipe.model == "backbone":
-        return BackboneTrainer()
+        backbone = BackboneTrainer()
+        if recipe.initial == "imagenet" and start_from is None:
+            backbone.backbone.load_state_dict(load_lite0(backbone.backbone.state_dict()))
+        return backbone
     net = DetectorTrainer(recipe.architecture, side=recipe.side)
     if start_from is not None:
         net.start_from(checkpoints.load(start_from)["ema"])
