@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from dfedge.bundles.card import Decision, DetectorCard, Fidelity
 from dfedge.scoring import aggregate, calibrate, judge_probability
+from dfedge_tools.evaluating.metrics import auc, expected_calibration_error
 from dfedge_tools.faceset import FaceSet
 from dfedge_tools.scorers import Scorer
-from dfedge_tools.training.metrics import auc, expected_calibration_error
 
 Floats = npt.NDArray[np.float64]
 

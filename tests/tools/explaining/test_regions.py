@@ -9,6 +9,7 @@ import pytest
 
 from dfedge.bundles.store import resolve_detector
 from dfedge.errors import UsageError
+from dfedge_tools.data.manifest import Sample
 from dfedge_tools.explaining.regions import (
     baselines,
     bootstrap_mean,
@@ -17,7 +18,6 @@ from dfedge_tools.explaining.regions import (
     gaussian,
     load_fakes,
 )
-from dfedge_tools.training.samples import Sample
 
 
 def _sample(clip: str) -> Sample:

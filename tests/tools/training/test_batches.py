@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from dfedge.types import Image
+from dfedge_tools.data.store import CropStore
+from dfedge_tools.fakes.degrade import compress_together, degrade_together, h264
 from dfedge_tools.training.batches import BatchMaker, chain, crop_matrix, warp_crop
 from dfedge_tools.training.config import Mix, Recipe
-from dfedge_tools.training.degrade import compress_together, degrade_together, h264
-from dfedge_tools.training.store import CropStore
 
-from .conftest import BOX, SIDE
+from ..conftest import BOX, SIDE
 
 TINY = Recipe("tiny", side=64, blend_side=96, steps=4, mix=Mix(2, 1, 1, (("meb", 1.0),)))
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from dfedge_tools.data.store import CropStore
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.batches import BatchMaker
 from dfedge_tools.training.config import Mix, Optim, Recipe
 from dfedge_tools.training.loop import RunOptions, Trainer, learning_rate, parameter_groups
-from dfedge_tools.training.store import CropStore
 from dfedge_tools.training.validate import ValidationSet
 
 TINY = Recipe(

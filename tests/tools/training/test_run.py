@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import dfedge_models
+from dfedge_tools.data.store import CropStore
 from dfedge_tools.training import recipes, run
 from dfedge_tools.training.config import Mix, Recipe
-from dfedge_tools.training.store import CropStore
 
 MIX = Mix(1, 1, 1, (("meb", 1.0),))
 TINY = (

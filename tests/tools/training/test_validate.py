@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dfedge.types import Image
-from dfedge_tools.training.store import CropStore
+from dfedge_tools.data.store import CropStore
 from dfedge_tools.training.validate import ValidationSet, contract_crop, normalize
 
 

@@ -114,7 +114,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
             "--decision",
             type=Path,
             metavar="FILE",
-            help="decision.json of dfedge_tools.calibrate; without it the model always says "
+            help="decision.json of dfedge_tools.deciding.calibrate; without it the model always says "
             "UNCERTAIN",
         )
     )
@@ -123,7 +123,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
             "--metrics",
             type=Path,
             metavar="FILE",
-            help="figures of the new bundle for its card, by dfedge_tools.evaluate --metrics",
+            help="figures of the new bundle for its card, by dfedge_tools.evaluating.evaluate --metrics",
         )
     )
     group.add_argument(

@@ -22,11 +22,11 @@ from dfedge.crops import Preprocessor, crop_box, cut
 from dfedge.errors import UsageError
 from dfedge.faces import open_face_finder
 from dfedge.types import Box, Image, Tensor
-from dfedge_tools.training.align import align_rows, changed_mask
-from dfedge_tools.training.prepare import central_face
-from dfedge_tools.training.regions import OUTLINES, face_frame
-from dfedge_tools.training.samples import Sample, read_clip_frames
-from dfedge_tools.training.store import FaceRecord, Row, read_image
+from dfedge_tools.data.align import align_rows, changed_mask
+from dfedge_tools.data.manifest import Sample, read_clip_frames
+from dfedge_tools.data.pack import central_face
+from dfedge_tools.data.store import FaceRecord, Row, read_image
+from dfedge_tools.fakes.regions import OUTLINES, face_frame
 
 CHANGED = 0.5
 """Of the soft mask of what was changed: at or above counts as changed."""

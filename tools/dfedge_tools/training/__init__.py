@@ -1,5 +1,5 @@
-"""Training of the edge detectors: crops, self-blended fakes, the recipe, the loop.
+"""Training: ``dfedge train``.
 
-Data flows one way: manifests (`samples`) -> packed crops (`store`) -> seeded batches (`batches`,
-which uses `regions`, `blending` and `degrade`) -> `loop` -> checkpoints and scores (`validate`).
+Data flows one way: packed crops (:mod:`dfedge_tools.data.store`) -> seeded `batches`, with fakes
+made by :mod:`dfedge_tools.fakes` -> `loop` -> checkpoints and scores (`validate`).
 """

@@ -19,12 +19,12 @@ from PIL import Image as PillowImage
 from torch.utils.data import Dataset
 
 from dfedge.types import Image
-from dfedge_tools.training.align import changed_mask
-from dfedge_tools.training.blending import self_blend
+from dfedge_tools.data.align import changed_mask
+from dfedge_tools.data.store import CropStore
+from dfedge_tools.fakes.blending import self_blend
+from dfedge_tools.fakes.degrade import compress_together, degrade_together
+from dfedge_tools.fakes.regions import Mask
 from dfedge_tools.training.config import Mix, Recipe
-from dfedge_tools.training.degrade import compress_together, degrade_together
-from dfedge_tools.training.regions import Mask
-from dfedge_tools.training.store import CropStore
 
 MASK_STRIDE = 8
 """The mask target has one cell for this many pixels of the input."""

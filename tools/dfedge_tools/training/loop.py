@@ -21,10 +21,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from dfedge_tools.evaluating.metrics import auc_table, videos
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.batches import Batch, BatchMaker
 from dfedge_tools.training.config import Optim, Recipe
-from dfedge_tools.training.metrics import auc_table, videos
 from dfedge_tools.training.team import Team
 from dfedge_tools.training.validate import ValidationSet, normalize, write_scores
 

@@ -21,17 +21,17 @@ import msgspec
 import torch
 from torch import nn
 
-from dfedge_tools.calibrate import Limits, decide
+from dfedge_tools.data.pack import prepare
+from dfedge_tools.data.store import INDEX, CropStore
+from dfedge_tools.deciding.calibrate import Limits, decide
+from dfedge_tools.evaluating.metrics import Scored, auc_table, bootstrap_interval, videos
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.batches import BatchMaker
 from dfedge_tools.training.config import Recipe
 from dfedge_tools.training.imagenet import load_lite0
 from dfedge_tools.training.loop import RunOptions, Trainer
-from dfedge_tools.training.metrics import Scored, auc_table, bootstrap_interval, videos
 from dfedge_tools.training.networks import BackboneTrainer, DetectorTrainer
-from dfedge_tools.training.prepare import prepare
 from dfedge_tools.training.recipes import RECIPES
-from dfedge_tools.training.store import INDEX, CropStore
 from dfedge_tools.training.team import Team, run_team
 from dfedge_tools.training.validate import ValidationSet, write_scores
 

@@ -14,10 +14,10 @@ from torch import nn
 from dfedge.bundles.card import CropContract
 from dfedge.crops import crop_box, cut
 from dfedge.types import Box, Image
+from dfedge_tools.data.manifest import Split
+from dfedge_tools.data.store import CropStore
+from dfedge_tools.evaluating.metrics import Scored
 from dfedge_tools.training.config import IMAGENET_MEAN, IMAGENET_STD
-from dfedge_tools.training.metrics import Scored
-from dfedge_tools.training.samples import Split
-from dfedge_tools.training.store import CropStore
 
 
 class ValidationSet:
@@ -78,7 +78,7 @@ def normalize(images: torch.Tensor) -> torch.Tensor:
 
 
 def write_scores(path: Path, scored: Sequence[Scored]) -> None:
-    """Scores as CSV, one line a frame, for `dfedge_tools.calibrate`."""
+    """Scores as CSV, one line a frame, for `dfedge_tools.deciding.calibrate`."""
     lines = ["video_id,label,method,compression,source,split,logit"]
     lines += [
         f"{s.video_id},{s.label},{s.method},{s.compression},{s.source},{s.split},{s.logit:.6f}"

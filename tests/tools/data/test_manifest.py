@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from dfedge_tools.training.batches import Pools
-from dfedge_tools.training.samples import (
+from dfedge_tools.data.manifest import (
     crossing_identities,
     held_back,
     read_clip_frames,
     read_stills,
 )
-from dfedge_tools.training.store import CropStore
+from dfedge_tools.data.store import CropStore
+from dfedge_tools.training.batches import Pools
 
-from .conftest import CLIP_COLUMNS
+from ..conftest import CLIP_COLUMNS
 
 
 def test_each_source_gives_its_share() -> None:

@@ -1,6 +1,6 @@
 """How well a bundle does on labelled frames, scored exactly as the SDK scores them.
 
-    python -m dfedge_tools.evaluate --bundle dfedge-b0 --frames ../shared/data/ffpp_frames
+    python -m dfedge_tools.evaluating.evaluate --bundle dfedge-b0 --frames ../shared/data/ffpp_frames
 
 Each stored frame goes the runtime's way: BlazeFace, the crop of the card, ``preprocess.onnx``,
 ``model.onnx``. The score of a video is the mean logit of its frames. Of several faces the one
@@ -32,20 +32,20 @@ from dfedge.faces import FaceFinder, open_face_finder
 from dfedge.runtime import OnnxModel, open_model
 from dfedge.scoring import calibrate, fake_logits, judge_probability
 from dfedge.types import Box, Image
-from dfedge_tools.training.metrics import (
+from dfedge_tools.data.manifest import Sample, read_clip_frames, read_stills
+from dfedge_tools.data.pack import (
+    HELD_FRACTION,
+    SPLIT_SEED,
+    central_face,
+)
+from dfedge_tools.data.store import read_image
+from dfedge_tools.evaluating.metrics import (
     Scored,
     auc_table,
     bootstrap_interval,
     expected_calibration_error,
     videos,
 )
-from dfedge_tools.training.prepare import (
-    HELD_FRACTION,
-    SPLIT_SEED,
-    central_face,
-)
-from dfedge_tools.training.samples import Sample, read_clip_frames, read_stills
-from dfedge_tools.training.store import read_image
 from dfedge_tools.training.validate import write_scores
 
 
@@ -251,14 +251,19 @@ def _group(item: Scored) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m dfedge_tools.evaluate", description=(__doc__ or "").split("\n\n")[0]
+        prog="python -m dfedge_tools.evaluating.evaluate",
+        description=(__doc__ or "").split("\n\n")[0],
     )
     add = parser.add_argument
     add("--bundle", required=True, help="name, folder or .zip of a detector bundle")
     add("--frames", type=Path, required=True, help="frames of clips with manifest.csv")
     add("--split", choices=("train", "val"), default="val", help="which clips (default: val)")
     add("--stills", type=Path, help="genuine stills with manifest.csv: their held-back tenth")
-    add("--scores", type=Path, help="also write a line a frame here, for dfedge_tools.calibrate")
+    add(
+        "--scores",
+        type=Path,
+        help="also write a line a frame here, for dfedge_tools.deciding.calibrate",
+    )
     add("--metrics", type=Path, help="also write the figures here, for dfedge export")
     add("--json", action="store_true", help="one JSON object instead of text")
     return parser

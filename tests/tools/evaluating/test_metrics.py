@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dfedge_tools.training.metrics import (
+from dfedge_tools.evaluating.metrics import (
     Scored,
     auc,
     auc_table,

@@ -16,7 +16,7 @@ import torch
 from dfedge.bundles.card import OperatingPoint, Provenance, Quality
 from dfedge.types import Image
 from dfedge_models import FrameDetector
-from dfedge_tools.evaluate import BundleScorer, main
+from dfedge_tools.evaluating.evaluate import BundleScorer, main
 from dfedge_tools.exporting.bundle import DecisionNumbers, Description
 from dfedge_tools.exporting.exporter import export_bundle
 

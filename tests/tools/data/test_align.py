@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from dfedge.types import Image
-from dfedge_tools.training.align import align_pair, changed_mask
-from dfedge_tools.training.store import CropStore
+from dfedge_tools.data.align import align_pair, changed_mask
+from dfedge_tools.data.store import CropStore
 
 
 def test_shift_and_scale_are_found(portrait: Image) -> None:

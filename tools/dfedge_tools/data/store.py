@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfedge.types import Image
-from dfedge_tools.training.samples import Sample
+from dfedge_tools.data.manifest import Sample
 
 INDEX = "index.json"
 PIXELS = "pixels.npy"

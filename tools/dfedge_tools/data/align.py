@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dfedge.types import Image
-from dfedge_tools.training.samples import original_key
-from dfedge_tools.training.store import Alignment, Row
+from dfedge_tools.data.manifest import original_key
+from dfedge_tools.data.store import Alignment, Row
 
 MAX_FEATURES = 600
 MAX_MATCH_RATIO = 0.8

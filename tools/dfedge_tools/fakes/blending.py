@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from dfedge.types import Image
-from dfedge_tools.training.regions import Mask, Region, region_mask
+from dfedge_tools.fakes.regions import Mask, Region, region_mask
 
 REGIONS: dict[Region, float] = {
     "face": 0.36,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfedge_tools.calibrate import (
+from dfedge_tools.deciding.calibrate import (
     Limits,
     decide,
     fake_threshold,
@@ -17,7 +17,7 @@ from dfedge_tools.calibrate import (
     read_scores,
     real_threshold,
 )
-from dfedge_tools.training.metrics import Scored
+from dfedge_tools.evaluating.metrics import Scored
 from dfedge_tools.training.validate import write_scores
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dfedge.types import Image
-from dfedge_tools.training.align import align_rows
-from dfedge_tools.training.samples import read_clip_frames, read_stills
-from dfedge_tools.training.store import CropStore, FaceRecord, build_store
+from dfedge_tools.data.align import align_rows
+from dfedge_tools.data.manifest import read_clip_frames, read_stills
+from dfedge_tools.data.store import CropStore, FaceRecord, build_store
 
 SIDE = 128
 KEYPOINTS = (50.0, 52.0, 76.0, 52.0, 63.0, 66.0, 63.0, 80.0, 38.0, 56.0, 90.0, 56.0)

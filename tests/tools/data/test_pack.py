@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dfedge.types import Image
-from dfedge_tools.training.prepare import main
-from dfedge_tools.training.store import CropStore
+from dfedge_tools.data.pack import main
+from dfedge_tools.data.store import CropStore
 
 
 @pytest.fixture

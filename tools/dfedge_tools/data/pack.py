@@ -1,6 +1,6 @@
 """Pack stills and clip frames into a store: decode, find the face, align fakes with originals.
 
-    python -m dfedge_tools.training.prepare --stills DIR --clips DIR --store runs/store
+    python -m dfedge_tools.data.pack --stills DIR --clips DIR --store runs/store
 
 Takes about a minute for 9,000 pictures. A picture in which no face is found is left out and listed.
 """
@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from dfedge.faces import FaceFinder, open_face_finder
 from dfedge.types import Face, Image
-from dfedge_tools.training.align import align_rows
-from dfedge_tools.training.samples import Sample, read_clip_frames, read_stills
-from dfedge_tools.training.store import CropStore, FaceRecord, build_store
+from dfedge_tools.data.align import align_rows
+from dfedge_tools.data.manifest import Sample, read_clip_frames, read_stills
+from dfedge_tools.data.store import CropStore, FaceRecord, build_store
 
 HELD_FRACTION = 0.1
 SPLIT_SEED = 20261121
@@ -82,7 +82,7 @@ def central_face(image: Image, finder: FaceFinder) -> FaceRecord | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m dfedge_tools.training.prepare",
+        prog="python -m dfedge_tools.data.pack",
         description=(__doc__ or "").split("\n\n")[0],
     )
     parser.add_argument("--stills", type=Path, help="folder of genuine stills with manifest.csv")

@@ -1,8 +1,8 @@
 """Calibration and thresholds from scores: the numbers of a card's decision.
 
-    python -m dfedge_tools.calibrate --scores runs/b0/scores.csv --out runs/b0/decision.json
+    python -m dfedge_tools.deciding.calibrate --scores runs/b0/scores.csv --out runs/b0/decision.json
 
-Scores are the CSV of training or of ``dfedge_tools.evaluate``: a line a frame with ``video_id``,
+Scores are the CSV of training or of ``dfedge_tools.evaluating.evaluate``: a line a frame with ``video_id``,
 ``label``, ``split`` (``val``: labelled clips; ``held``: genuine stills never trained on) and
 ``logit``. Everything is done on the mean logit of a video, as the runtime does it.
 """
@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from dfedge_tools.training.metrics import Scored, expected_calibration_error, videos
+from dfedge_tools.evaluating.metrics import Scored, expected_calibration_error, videos
 
 Floats = npt.NDArray[np.float64]
 
@@ -183,7 +183,8 @@ def read_scores(path: Path) -> list[Scored]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; writes the decision as JSON and prints the shares."""
     parser = argparse.ArgumentParser(
-        prog="python -m dfedge_tools.calibrate", description=(__doc__ or "").split("\n\n")[0]
+        prog="python -m dfedge_tools.deciding.calibrate",
+        description=(__doc__ or "").split("\n\n")[0],
     )
     parser.add_argument("--scores", type=Path, required=True, help="CSV of scores")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dfedge.types import Image
-from dfedge_tools.training.blending import blend, mismatch, self_blend
-from dfedge_tools.training.regions import OUTLINES, Region, region_mask
+from dfedge_tools.fakes.blending import blend, mismatch, self_blend
+from dfedge_tools.fakes.regions import OUTLINES, Region, region_mask
 
-from .conftest import KEYPOINTS, SIDE
+from ..conftest import KEYPOINTS, SIDE
 
 
 @pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])

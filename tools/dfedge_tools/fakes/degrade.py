@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from dfedge.types import Image
-from dfedge_tools.training.blending import add_noise, jpeg
+from dfedge_tools.fakes.blending import add_noise, jpeg
 
 
 def degrade_together(

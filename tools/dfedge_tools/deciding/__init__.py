@@ -1,0 +1,1 @@
+"""From scores to a decision that keeps a stated promise: ``dfedge calibrate``."""

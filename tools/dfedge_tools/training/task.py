@@ -1,0 +1,98 @@
+"""What is trained, kept apart from how.
+
+The loop (`loop`) knows steps, optimizers, schedules, moving averages, devices, processes and
+checkpoints. A task knows one kind of network: how it is made, what a batch of it is, what its loss
+is, which of its parameters learn at which rate and when, and how good it is on validation data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+from typing_extensions import Self
+
+
+class TensorBatch(Protocol):
+    """Tensors of one step."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on another device."""
+
+
+BatchT = TypeVar("BatchT", bound=TensorBatch)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Of one batch.
+
+    Attributes:
+        total: What is minimized, a scalar with gradient.
+        parts: Scalars to show and to keep in the history, detached, in the order to show.
+    """
+
+    total: torch.Tensor
+    parts: Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters that share a rate and a decay.
+
+    Attributes:
+        name: For messages and checkpoints, for example ``backbone``.
+        parameters: In a fixed order; in no other group.
+        rate: Learning rate at the top of the schedule.
+        weight_decay: Of AdamW.
+    """
+
+    name: str
+    parameters: Sequence[nn.Parameter]
+    rate: float
+    weight_decay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """From `first_step` on, until the next phase, only some parts of the network learn.
+
+    Attributes:
+        first_step: Of the stage; the first phase has 0.
+        frozen: Names of submodules without gradient, whose norms keep their statistics.
+        rate_scale: Factor on the rate of every group.
+    """
+
+    first_step: int
+    frozen: tuple[str, ...] = ()
+    rate_scale: float = 1.0
+
+
+class Task(Protocol[BatchT]):
+    """One kind of network and its data. Everything random comes from the recipe's seed."""
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """In order; one phase where everything learns all the time."""
+
+    def network(self) -> nn.Module:
+        """A new network, seeded, with the weights it starts from."""
+
+    def groups(self, net: nn.Module) -> list[ParameterGroup]:
+        """Every parameter that ever learns, in exactly one group."""
+
+    def batches(self, *, team_size: int) -> Dataset[BatchT]:
+        """Map from a number to a batch; a pure function of the recipe, the data and the number.
+
+        Process `rank` of a team takes number ``step * team_size + rank`` at each step.
+        """
+
+    def loss(self, net: nn.Module, batch: BatchT) -> Loss:
+        """Of one batch; `net` may be wrapped, so only its forward is called."""
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Figures on validation data, by name; ``score`` is the one to select by, higher better."""
