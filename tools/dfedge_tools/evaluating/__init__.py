@@ -1,1 +1,1 @@
-"""How good a detector is, on which pictures, and how sure one can be of that: ``dfedge evaluate``."""
+"""How good a detector is, on which pictures, and how sure one can be: ``dfedge evaluate``."""

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from dfedge_tools.evaluating.scores import Scored as Scored
+
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The logit of one frame, and what is known of it."""
-
-    video_id: str
-    label: int
-    method: str
-    compression: str
-    source: str
-    split: str
-    logit: float
 
 
 def auc(labels: Sequence[int], scores: Sequence[float]) -> float:
@@ -41,26 +30,14 @@ def auc(labels: Sequence[int], scores: Sequence[float]) -> float:
 
 
 def videos(frames: Sequence[Scored]) -> list[Scored]:
-    """One score a video: the mean logit over its frames."""
+    """One score a video: the mean logit over its frames; all else is of the first of them."""
     grouped: dict[str, list[Scored]] = defaultdict(list)
     for frame in frames:
         grouped[frame.video_id].append(frame)
-    out = []
-    for parts in grouped.values():
-        first = parts[0]
-        mean = float(np.mean([part.logit for part in parts]))
-        out.append(
-            Scored(
-                first.video_id,
-                first.label,
-                first.method,
-                first.compression,
-                first.source,
-                first.split,
-                mean,
-            )
-        )
-    return out
+    return [
+        replace(parts[0], logit=float(np.mean([part.logit for part in parts])))
+        for parts in grouped.values()
+    ]
 
 
 def auc_table(scored: Sequence[Scored]) -> dict[str, float]:
@@ -103,8 +80,8 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between stated and observed share of fakes, over equal-width bins.
 
-    Both classes weigh the same: calibration is to equal odds (see `dfedge_tools.deciding.calibrate`), and
-    the mix of a data set should not count as an error.
+    Both classes weigh the same: calibration is to equal odds (see
+    `dfedge_tools.deciding.calibrate`), and the mix of a data set should not count as an error.
     """
     truth = np.asarray(labels, np.float64)
     stated = np.asarray(probabilities, np.float64)
