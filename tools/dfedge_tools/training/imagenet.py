@@ -9,7 +9,7 @@ convolutions and norms have the same shapes. Its weights come as a package:
 `lite0_backbone` rewrites them for ``tf_efficientnet_b0``: the names of timm, our normalization of
 pixels in place of theirs, squeeze-and-excite gates that start as good as open, and activations
 scaled so that SiLU works nearly as ReLU. Lite's cap at 6 is lost, so the result is a start, not a
-classifier: its maps at strides 2 to 32 correlate with Lite0's by .79, .85, .81, .78 and .59 on faces.
+classifier: on faces its maps at strides 2 to 32 correlate with Lite0's by .79, .85, .81, .78, .59.
 """
 
 from __future__ import annotations
