@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,38 @@ from dfedge_tools.data.store import CropStore, FaceRecord, build_store
 
 HELD_FRACTION = 0.1
 SPLIT_SEED = 20261121
+
+
+@dataclass(frozen=True, slots=True)
+class PackReport:
+    """What came of packing.
+
+    Attributes:
+        done: pictures packed by this run.
+        reused: pictures found packed already.
+        failed: pictures left out.
+        failures: CSV file with the path and the reason of each failure.
+        aligned: fakes over which their genuine frame could be laid.
+    """
+
+    done: int
+    reused: int
+    failed: int
+    failures: Path
+    aligned: int
+
+
+def pack_manifests(
+    manifests: Sequence[Path],
+    out: Path,
+    *,
+    align: bool = True,
+    held_fraction: float = HELD_FRACTION,
+    workers: int = 1,
+    progress: bool = False,
+) -> PackReport:
+    """Pack the pictures of all manifests into one store, going on where a run has stopped."""
+    raise NotImplementedError
 
 
 def prepare(stills: Path | None, clips: Path | None, store: Path) -> CropStore:
