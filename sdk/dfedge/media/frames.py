@@ -16,7 +16,7 @@ from dfedge.media.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, display_name, ope
 from dfedge.media.images import PictureFile, Pictures
 from dfedge.media.info import MediaInfo, MediaLimits, Sampling
 from dfedge.media.reader import Feed, Pace
-from dfedge.media.sampling import SceneCutter, even_indices, pick_scenes
+from dfedge.media.sampling import FRAMES_A_SCENE, SceneCutter, even_indices, pick_scenes
 from dfedge.types import Frame, Image
 
 SECONDS_A_PICTURE = 1.0
@@ -147,12 +147,14 @@ class PictureRow:
         count = self._pictures.count
         return None if sampling == "scene" and count > 1 else min(frames, count)
 
-    def produce(self, feed: Feed, sampling: Sampling, frames: int) -> None:
+    def produce(
+        self, feed: Feed, sampling: Sampling, frames: int, per_scene: int = FRAMES_A_SCENE
+    ) -> None:
         """Read a sampling into a feed; ``fast`` is ``even`` here: there are no keyframes."""
         count = self._pictures.count
         scenes = dict.fromkeys(even_indices(count, frames), 0)
         if sampling == "scene" and count > 1:
-            scenes = _find_scenes(feed, self._pictures, frames)
+            scenes = _find_scenes(feed, self._pictures, frames, per_scene)
         feed.expected = len(scenes)
         for frame in _read_good(feed, self._pictures, scenes):
             feed.put(replace(frame, scene=scenes[frame.index]))
@@ -182,7 +184,7 @@ def _read_good(feed: Feed, pictures: Pictures, numbers: Iterable[int]) -> Iterat
         raise failure
 
 
-def _find_scenes(feed: Feed, pictures: Pictures, frames: int) -> dict[int, int]:
+def _find_scenes(feed: Feed, pictures: Pictures, frames: int, per_scene: int) -> dict[int, int]:
     """Scene by number of the picture, for the pictures to take."""
     cutter = SceneCutter()
     times: list[tuple[float, int]] = []
@@ -201,7 +203,7 @@ def _find_scenes(feed: Feed, pictures: Pictures, frames: int) -> dict[int, int]:
     step = (times[-1][0] - times[0][0]) / max(1, len(times) - 1) or SECONDS_A_PICTURE
     chosen: dict[int, int] = {}
     place = 0
-    for pick in pick_scenes(cutter.starts, times[-1][0] + step, frames):
+    for pick in pick_scenes(cutter.starts, times[-1][0] + step, frames, per_scene):
         while place + 1 < len(times) and times[place + 1][0] <= pick.seconds:
             place += 1
         chosen.setdefault(times[place][1], pick.scene)

@@ -16,6 +16,7 @@ from dfedge.media.images import PictureFile, is_picture
 from dfedge.media.info import MediaInfo, MediaLimits, Sampling, Source
 from dfedge.media.inputs import is_address
 from dfedge.media.reader import Feed, MediaReader, Produce
+from dfedge.media.sampling import FRAMES_A_SCENE
 
 if TYPE_CHECKING:
     from dfedge.media.live import Camera, RtspStream
@@ -30,6 +31,7 @@ def open_media(
     *,
     sampling: Sampling = "even",
     frames: int = DEFAULT_FRAMES,
+    frames_per_scene: int = FRAMES_A_SCENE,
     as_frames: bool = False,
     limits: MediaLimits | None = None,
 ) -> MediaReader:
@@ -37,6 +39,7 @@ def open_media(
 
     A source is the path of a video, an animation, a picture or a folder of pictures; an http(s)
     address of a file; one RGB picture (height, width, 3); or pictures (N, height, width, 3).
+    ``frames_per_scene`` bounds what ``sampling="scene"`` takes of one scene.
     ``as_frames`` takes the pictures of a folder as one row of frames even when videos lie among
     them. ``sampling="live"`` is :func:`open_live` at two frames a second.
 
@@ -49,6 +52,8 @@ def open_media(
         )
     if isinstance(frames, bool) or not isinstance(frames, (int, np.integer)) or frames < 1:
         raise UsageError(f"frames must be a whole number from 1, got {frames!r}")
+    if frames_per_scene < 1:
+        raise UsageError(f"frames_per_scene must be at least 1, got {frames_per_scene!r}")
     if sampling == "live" and isinstance(source, (str, os.PathLike)):
         return open_live(os.fspath(source), limits=limits)
     opened = _open(source, limits, as_frames=as_frames)
@@ -59,7 +64,7 @@ def open_media(
     return MediaReader(
         opened.info,
         sampling,
-        lambda feed: opened.produce(feed, sampling, int(frames)),
+        lambda feed: opened.produce(feed, sampling, int(frames), frames_per_scene),
         expected_frames=opened.expected_frames(sampling, int(frames)),
         stall_seconds=limits.stall_seconds,
         problems=opened.problems,
@@ -102,7 +107,7 @@ class _Opened(Protocol):
     problems: tuple[str, ...]
 
     def expected_frames(self, sampling: Sampling, frames: int) -> int | None: ...
-    def produce(self, feed: Feed, sampling: Sampling, frames: int) -> None: ...
+    def produce(self, feed: Feed, sampling: Sampling, frames: int, per_scene: int) -> None: ...
     def play(self, feed: Feed, fps: float) -> None: ...
     def close(self) -> None: ...
 

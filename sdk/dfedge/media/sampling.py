@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dfedge.types import Image
 
 FRAMES_A_SCENE = 6
-"""Most frames taken of one scene by ``scene``."""
+"""Most frames taken of one scene by ``scene`` unless the caller says otherwise."""
 
 CUT_DISTANCE = 0.45
 """Hellinger distance of HSV histograms, 0 to 1, from which two pictures are of different scenes.
@@ -69,10 +69,12 @@ def hsv_histogram(picture: Image) -> npt.NDArray[np.float32]:
     )
 
 
-def pick_scenes(starts: list[float], end: float, total: int) -> list[Pick]:
+def pick_scenes(
+    starts: list[float], end: float, total: int, per_scene: int = FRAMES_A_SCENE
+) -> list[Pick]:
     """Spread at most ``total`` moments over scenes that begin at ``starts`` and end at ``end``.
 
-    Each scene gets one to :data:`FRAMES_A_SCENE`, the longer the more; when there are more scenes
+    Each scene gets one to ``per_scene``, the longer the more; when there are more scenes
     than moments the longest get one each. Within a scene they are evenly spaced.
     """
     ends = [*starts[1:], max(end, starts[-1])]
@@ -82,10 +84,10 @@ def pick_scenes(starts: list[float], end: float, total: int) -> list[Pick]:
     # without any come first, the longest of them leading.
     heap = [(0, -length, scene) for scene, length in enumerate(lengths)]
     heapq.heapify(heap)
-    for _ in range(min(total, FRAMES_A_SCENE * len(starts))):
+    for _ in range(min(total, per_scene * len(starts))):
         _, _, scene = heapq.heappop(heap)
         share[scene] += 1
-        if share[scene] < FRAMES_A_SCENE:
+        if share[scene] < per_scene:
             heapq.heappush(heap, (1, -lengths[scene] / (share[scene] + 1), scene))
     return [
         Pick(starts[scene] + time, scene)

@@ -23,7 +23,14 @@ from dfedge.media.packets import (
     scan,
 )
 from dfedge.media.reader import Feed, Pace
-from dfedge.media.sampling import Pick, SceneCutter, even_indices, even_times, pick_scenes
+from dfedge.media.sampling import (
+    FRAMES_A_SCENE,
+    Pick,
+    SceneCutter,
+    even_indices,
+    even_times,
+    pick_scenes,
+)
 from dfedge.types import Frame
 
 SCENE_STEP_SECONDS = 0.1
@@ -73,17 +80,20 @@ class VideoFile:
             return min(frames, self._index.count)
         return frames
 
-    def produce(self, feed: Feed, sampling: Sampling, frames: int) -> None:
+    def produce(
+        self, feed: Feed, sampling: Sampling, frames: int, per_scene: int = FRAMES_A_SCENE
+    ) -> None:
         """Decode a sampling into a feed."""
         if sampling == "scene" and not isinstance(self._index, FullIndex):
             self._source.reopen()
             self._index = scan(self._source, feed.beat)
         if isinstance(self._index, FullIndex) and not self._index.timed:
-            shown = self._produce_untimed(feed, sampling, frames)
+            shown = self._produce_untimed(feed, sampling, frames, per_scene)
         elif sampling == "fast":
             shown = self._produce_fast(feed, frames)
         elif sampling == "scene":
-            shown = self._produce_picks(feed, pick_scenes(*self._find_scenes(feed), frames))
+            picks = pick_scenes(*self._find_scenes(feed), frames, per_scene)
+            shown = self._produce_picks(feed, picks)
         else:
             shown = self._produce_picks(feed, self._even_picks(frames))
         if shown == 0:
@@ -185,7 +195,7 @@ class VideoFile:
         self._report_lost(feed, 0, decoder.damaged)
         return shown
 
-    def _produce_untimed(self, feed: Feed, sampling: Sampling, frames: int) -> int:
+    def _produce_untimed(self, feed: Feed, sampling: Sampling, frames: int, per_scene: int) -> int:
         """Frames by their number, decoding all: for files without presentation times."""
         assert isinstance(self._index, FullIndex)
         count, rate = self._index.count, frame_rate(self._source.stream)
@@ -194,7 +204,8 @@ class VideoFile:
             cutter = SceneCutter()
             for number, picture in enumerate(self._decode_untimed(feed)):
                 cutter.add(self._converter.thumbnail(picture), number / rate)
-            picks = pick_scenes(cutter.starts, count / rate, frames) if cutter.starts else []
+            starts, end = cutter.starts, count / rate
+            picks = pick_scenes(starts, end, frames, per_scene) if starts else []
             scenes = {int(pick.seconds * rate + 1e-6): pick.scene for pick in picks}
         feed.expected = len(scenes)
         shown = 0

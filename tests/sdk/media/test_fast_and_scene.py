@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dfedge.errors import UsageError
 from dfedge.media import open_media
 from dfedge.types import Image
 
@@ -81,6 +82,21 @@ def test_scene_is_bounded(make: Any) -> None:
     path = make.video(frames=150, picture=coloured)
     with open_media(path, sampling="scene", frames=2) as reader:
         assert [frame.scene for frame in reader] == [1, 2]
+
+
+def test_scene_takes_as_many_a_scene_as_wanted(make: Any) -> None:
+    """Three scenes, two frames of each; pictures of a folder or an array alike."""
+    path = make.video(frames=150, picture=coloured)
+    pictures = [coloured(number) for number in range(0, 150, 5)]
+    for source in (path, pictures):
+        with open_media(source, sampling="scene", frames=20, frames_per_scene=2) as reader:
+            assert [frame.scene for frame in reader] == [0, 0, 1, 1, 2, 2]
+
+
+def test_frames_per_scene_must_be_positive() -> None:
+    """No frame of a scene cannot be asked for."""
+    with pytest.raises(UsageError, match="frames_per_scene must be at least 1, got 0"):
+        open_media(coloured(0), sampling="scene", frames_per_scene=0)
 
 
 def test_long_videos_are_cut_at_keyframes(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
