@@ -80,7 +80,14 @@ class GenConViTED(GenConViT):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) -> (B, 2), logits of *fake* and *real*."""
-        pictures = torch.cat((self.reconstruction(x), x))  # the backbone reads both at once
+        return self.classify(x, self.reconstruction(x))
+
+    def classify(self, x: torch.Tensor, remade: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) of pictures and of what the auto-encoder made of them, (B, 3, S, S) each.
+
+        Training calls it, since it needs the reconstruction as well.
+        """
+        pictures = torch.cat((remade, x))  # the backbone reads both at once
         features = self.backbone(pictures).reshape(2, -1, FEATURES)  # (2, B, 1000)
         joined = features.transpose(0, 1).flatten(1)  # (B, 2000)
         logits: torch.Tensor = self.fc2(F.gelu(self.fc(F.gelu(joined))))
@@ -132,7 +139,13 @@ class GenConViTVAE(GenConViT):
         """
         if sample_latent and generator is None:
             raise ValueError("sample_latent draws random numbers; give a generator with a seed")
-        half = self._half_size(x, generator if sample_latent else None)
+        return self.classify(x, self._half_size(x, generator if sample_latent else None))
+
+    def classify(self, x: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) of pictures (B, 3, S, S) and of reconstructions (B, 3, S / 2, S / 2).
+
+        Training calls it, and :meth:`decode`, since it draws the latent in its own way.
+        """
         joined = torch.cat((self.convnext_backbone(x), self.convnext_backbone(half)), dim=1)
         logits: torch.Tensor = self.fc2(F.relu(self.fc(F.relu(joined))))
         return logits
@@ -152,15 +165,19 @@ class GenConViTVAE(GenConViT):
             | unused_head(FEATURES, HIDDEN)
         )
 
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """(B, 256 * (S / 32)**2) -> (B, 3, S / 2, S / 2), units as of the input."""
+        side = self.img_size // STRIDE
+        picture: torch.Tensor = self.decoder(latent.unflatten(1, (-1, side, side)))
+        return picture
+
     def _half_size(self, x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         mean = self.encoder(x)
         if generator is not None:  # the published network takes the mean for the variance as well
             device = generator.device  # equal seeds give equal numbers wherever the model runs
             noise = torch.randn(mean.shape, generator=generator, device=device, dtype=mean.dtype)
             mean = mean + noise.to(mean.device) * torch.exp(0.5 * mean)
-        side = self.img_size // STRIDE
-        picture: torch.Tensor = self.decoder(mean.unflatten(1, (-1, side, side)))
-        return picture
+        return self.decode(mean)
 
 
 class EDEncoder(nn.Module):
