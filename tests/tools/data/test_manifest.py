@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dfedge.errors import UsageError
 from dfedge_tools.data.manifest import (
     crossing_identities,
     held_back,
@@ -52,7 +53,7 @@ def test_crossing_identity_is_refused(tmp_path: Path) -> None:
         "b.jpg,b,0,0,original,c23,val,003,",
     ]
     (tmp_path / "manifest.csv").write_text("\n".join([CLIP_COLUMNS, *rows]) + "\n")
-    with pytest.raises(ValueError, match=r"manifest\.csv: identities \['003'\]"):
+    with pytest.raises(UsageError, match=r"manifest\.csv: identities \['003'\]"):
         read_clip_frames(tmp_path)
 
 
