@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dfedge.errors import UsageError
+from dfedge.verdict import Reason
 from dfedge_tools.evaluating.scores import (
     Labelled,
     Scored,
@@ -32,6 +33,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     frame = Scored(
         'a, "b"', 1, "Deepfakes", "c23", "ffpp", "val", 1.25, frame=7, identity="033",
         face_pixels=81.5, sharpness=120.0, brightness=99.0, pts_seconds=0.28, path="a,b.jpg",
+        issues=(Reason.TOO_BLURRY, Reason.TOO_DARK),
     )  # fmt: skip
     lost = Labelled("c", 0, "original", "c40", "ffpp", "val", frame=3, identity="055")
     path = tmp_path / "new" / "scores.csv"

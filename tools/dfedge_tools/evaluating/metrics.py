@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
 
+from dfedge_tools.evaluating.bootstrap import Units, draws, group_numbers, ranking_figures
 from dfedge_tools.evaluating.scores import Scored as Scored
-
-Floats = npt.NDArray[np.float64]
 
 
 def auc(labels: Sequence[int], scores: Sequence[float]) -> float:
@@ -20,13 +19,12 @@ def auc(labels: Sequence[int], scores: Sequence[float]) -> float:
     Raises:
         ValueError: One of the classes is missing.
     """
-    truth = np.asarray(labels, np.int64)
-    values = np.asarray(scores, np.float64)
-    fakes, reals = int((truth == 1).sum()), int((truth == 0).sum())
-    if not fakes or not reals:
-        raise ValueError(f"an AUC needs both classes, got {fakes} fake and {reals} genuine")
-    ranks = _average_ranks(values)
-    return float((ranks[truth == 1].sum() - fakes * (fakes + 1) / 2) / (fakes * reals))
+    fakes = sum(int(label == 1) for label in labels)
+    if not 0 < fakes < len(labels):
+        raise ValueError(
+            f"an AUC needs both classes, got {fakes} fake and {len(labels) - fakes} genuine"
+        )
+    return float(roc_auc_score(labels, scores))
 
 
 def videos(frames: Sequence[Scored]) -> list[Scored]:
@@ -60,18 +58,15 @@ def bootstrap_interval(
 
     `groups` maps a video to its group. Rounds that draw only one class are left out.
     """
-    by_group: dict[str, list[Scored]] = defaultdict(list)
-    for item in scored:
-        by_group[groups[item.video_id]].append(item)
-    names = sorted(by_group)
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(rounds):
-        drawn = rng.choice(len(names), len(names))
-        sample = [item for index in drawn for item in by_group[names[int(index)]]]
-        if {item.label for item in sample} == {0, 1}:
-            values.append(_auc_of(sample))
-    low, high = np.percentile(values, [2.5, 97.5])
+    units = Units(
+        labels=np.array([item.label for item in scored]),
+        scores=np.array([item.logit for item in scored]),
+        probabilities=np.zeros(len(scored)),
+        groups=group_numbers([groups[item.video_id] for item in scored]),
+    )
+    parts = draws(units.groups, rounds=rounds, seed=seed)
+    values = np.concatenate([ranking_figures(units, weights)["auc"] for weights in parts])
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -97,15 +92,3 @@ def expected_calibration_error(
 
 def _auc_of(scored: Sequence[Scored]) -> float:
     return auc([s.label for s in scored], [s.logit for s in scored])
-
-
-def _average_ranks(values: Floats) -> Floats:
-    """Ranks from 1; equal values share the mean of their ranks."""
-    order = np.argsort(values, kind="stable")
-    sorted_values = values[order]
-    starts = np.flatnonzero(np.concatenate(([True], sorted_values[1:] != sorted_values[:-1])))
-    ends = np.concatenate((starts[1:], [len(values)]))
-    ranks = np.empty(len(values), np.float64)
-    for start, end in zip(starts, ends, strict=True):
-        ranks[order[start:end]] = (start + 1 + end) / 2
-    return ranks

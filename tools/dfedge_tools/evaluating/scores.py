@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dfedge.errors import UsageError
+from dfedge.verdict import Reason
 
 COLUMNS = (
     "video_id", "frame", "label", "method", "compression", "source", "split", "identity", "logit",
-    "face_pixels", "sharpness", "brightness", "pts_seconds", "path",
+    "face_pixels", "sharpness", "brightness", "pts_seconds", "path", "issues",
 )  # fmt: skip
 """In the order they are written in."""
 
@@ -45,6 +46,7 @@ class Labelled:
         brightness: As `dfedge.crops.measure_quality` measures it, 0 to 255.
         pts_seconds: Time of the frame in its clip.
         path: Of the picture, or of the clip the frame is from.
+        issues: Why the frame does not count towards the verdict, by the card; empty when it does.
     """
 
     video_id: str
@@ -60,6 +62,7 @@ class Labelled:
     brightness: float | None = field(default=None, kw_only=True)
     pts_seconds: float | None = field(default=None, kw_only=True)
     path: str = field(default="", kw_only=True)
+    issues: tuple[Reason, ...] = field(default=(), kw_only=True)
 
     @property
     def group(self) -> str:
@@ -188,6 +191,7 @@ def _parse(row: Mapping[str, str | None], *, number: int) -> Labelled:
         brightness=_number("brightness", text["brightness"]),
         pts_seconds=_number("pts_seconds", text["pts_seconds"]),
         path=text["path"],
+        issues=_issues(text["issues"]),
     )
     logit = _number("logit", text["logit"])
     return known if logit is None else scored(known, logit)
@@ -217,7 +221,16 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-def _cell(value: str | float | None) -> str:
+def _issues(text: str) -> tuple[Reason, ...]:
+    try:
+        return tuple(Reason(code) for code in text.split())
+    except ValueError as error:
+        raise ValueError(f"issues {text!r} are no reason codes of a verdict") from error
+
+
+def _cell(value: str | float | tuple[Reason, ...] | None) -> str:
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return " ".join(issue.value for issue in value)
     return f"{value:.6f}" if isinstance(value, float) else str(value)
