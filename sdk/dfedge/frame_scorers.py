@@ -18,7 +18,7 @@ import numpy as np
 
 from dfedge.bundles.card import Decision
 from dfedge.crops import CropBox
-from dfedge.models import Kept, Models
+from dfedge.models import Kept, Models, Score
 from dfedge.scoring import calibrate
 from dfedge.spread import Spread, evenly
 from dfedge.types import Box, TrackedFace
@@ -67,8 +67,8 @@ class FrameRecord:
     faces: tuple[tuple[int, Observation], ...]
 
 
-ScoredCallback: TypeAlias = Callable[[Seen, Mapping[int, float]], None]
-"""Told of a frame and the log-odds of each subject, while the crops are still there."""
+ScoredCallback: TypeAlias = Callable[[Seen, Mapping[int, Score]], None]
+"""Told of a frame and the score of each subject, while the crops are still there."""
 
 
 class FrameScorer(Protocol):
@@ -107,19 +107,18 @@ class CropScorer:
 
     def _score_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        logits = iter(self._logits([crop for seen in waiting for crop in seen.crops.values()]))
+        scores = iter(self._scores([crop for seen in waiting for crop in seen.crops.values()]))
         for seen in waiting:
-            by_subject = {subject: next(logits) for subject in seen.crops}
+            by_subject = {subject: next(scores) for subject in seen.crops}
             self._records.append(_record(seen, by_subject, self._models.card.decision))
             self._scored(seen, by_subject)
 
-    def _logits(self, crops: Sequence[Kept]) -> list[float]:
+    def _scores(self, crops: Sequence[Kept]) -> list[Score]:
         batch = self._models.batch
-        logits: list[float] = []
+        scores: list[Score] = []
         for start in range(0, len(crops), batch):
-            inputs = self._models.inputs(crops[start : start + batch])
-            logits.extend(float(logit) for logit in self._models.log_odds(inputs))
-        return logits
+            scores += self._models.scores(self._models.inputs(crops[start : start + batch]))
+        return scores
 
 
 class ClipScorer:
@@ -160,13 +159,13 @@ class ClipScorer:
             since = min(newest - self._live_seconds, waiting[0].pts_seconds)
         self._clips = {subject: clip for subject, clip in self._clips.items() if clip.frames(since)}
         subjects = {face.subject for seen in waiting for face in seen.sightings}
-        logits = {subject: self._logit(self._clips[subject].frames(since)) for subject in subjects}
-        return [_record(seen, logits, self._models.card.decision) for seen in waiting]
+        scores = {subject: self._score(self._clips[subject].frames(since)) for subject in subjects}
+        return [_record(seen, scores, self._models.card.decision) for seen in waiting]
 
-    def _logit(self, frames: Sequence[Kept]) -> float:
+    def _score(self, frames: Sequence[Kept]) -> Score:
         places = evenly(len(frames), self._models.card.input.frames)
         clip = self._models.inputs([frames[place] for place in places])[np.newaxis]
-        return float(self._models.log_odds(clip)[0])
+        return self._models.scores(clip)[0]
 
     def _new_clip(self) -> _Clip:
         frames = self._models.card.input.frames
@@ -217,18 +216,18 @@ class _Clip:
         return []
 
 
-def _record(seen: Seen, logits: Mapping[int, float], decision: Decision) -> FrameRecord:
-    """The observations of a frame, from the log-odds of each subject."""
+def _record(seen: Seen, scores: Mapping[int, Score], decision: Decision) -> FrameRecord:
+    """The observations of a frame, from the score of each subject."""
     return FrameRecord(
         seen.pts_seconds,
         tuple(
-            (face.tracked.track_id, _observe(seen, face, logits[face.subject], decision))
+            (face.tracked.track_id, _observe(seen, face, scores[face.subject], decision))
             for face in seen.sightings
         ),
     )
 
 
-def _observe(seen: Seen, sighting: Sighting, logit: float, decision: Decision) -> Observation:
+def _observe(seen: Seen, sighting: Sighting, score: Score, decision: Decision) -> Observation:
     face = sighting.tracked.face
     box = face.box
     return Observation(
@@ -236,7 +235,8 @@ def _observe(seen: Seen, sighting: Sighting, logit: float, decision: Decision) -
         frame_index=seen.index,
         box=Box(*(round(edge, 2) for edge in (box.left, box.top, box.right, box.bottom))),
         detection_score=round(face.score, 6),
-        logit=round(logit, 6),
-        fake_probability=round(calibrate(logit, decision.calibration), 6),
+        logit=round(score.logit, 6),
+        fake_probability=round(calibrate(score.logit, decision.calibration), 6),
+        novelty=None if score.novelty is None else round(score.novelty, 6),
         issues=sighting.issues,
     )

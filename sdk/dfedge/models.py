@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -22,6 +22,18 @@ SCORE_BATCH = 8
 
 Kept: TypeAlias = Image | Tensor
 """A crop that waits: its pixels, or the model's input made of them, whichever is smaller."""
+
+
+class Score(NamedTuple):
+    """What a model says of one crop or clip.
+
+    Attributes:
+        logit: log-odds of *fake*, before calibration.
+        novelty: how unlike it is to what the model knows; None where the model does not tell.
+    """
+
+    logit: float
+    novelty: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,16 @@ class Models:
         card = self.card
         outputs = self.classifier.run({card.input.name: inputs})[card.output.name]
         return fake_logits(outputs, card.output)
+
+    def scores(self, inputs: Tensor) -> list[Score]:
+        """All that the model says of N inputs in the card's layout, in one run."""
+        card, limit = self.card, self.card.decision.novelty
+        outputs = self.classifier.run({card.input.name: inputs})
+        logits = fake_logits(outputs[card.output.name], card.output)
+        if limit is None:
+            return [Score(float(logit)) for logit in logits]
+        novelties = outputs[limit.output][:, 0]
+        return [Score(float(a), float(b)) for a, b in zip(logits, novelties, strict=True)]
 
     def info(self) -> tuple[ModelInfo, ...]:
         """The models that take part in a verdict."""

@@ -33,7 +33,7 @@ from dfedge.frame_scorers import (
     Sighting,
 )
 from dfedge.media import MediaInfo
-from dfedge.models import Kept, Models
+from dfedge.models import Kept, Models, Score
 from dfedge.scoring import judge_clip, judge_track, quality_issues, timeline
 from dfedge.spread import Spread
 from dfedge.types import Frame, TrackedFace
@@ -143,10 +143,10 @@ class FramePipeline:
             if self._suspects is not None and not sighting.issues:
                 self._views[face.track_id, frame.index] = make()
 
-    def _scored(self, seen: Seen, logits: Mapping[int, float]) -> None:
+    def _scored(self, seen: Seen, scores: Mapping[int, Score]) -> None:
         """Keep what a heat map needs of the most suspicious faces, and let go of the others."""
         for sighting in seen.sightings:
-            track_id, logit = sighting.tracked.track_id, logits[sighting.subject]
+            track_id, logit = sighting.tracked.track_id, scores[sighting.subject].logit
             view = self._views.pop((track_id, seen.index), None)
             if view is not None and self._suspects is not None:
                 crop = seen.crops[sighting.subject]

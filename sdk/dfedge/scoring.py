@@ -132,9 +132,13 @@ def judge_track(
         clip_frames: frames the model takes at once; 1 for a model of single pictures.
     """
     usable = [observation for observation in observations if observation.usable]
-    counted = [observation.logit for observation in usable or observations]
-    logit = aggregate(counted, decision.frame_aggregation)
+    counted = usable or observations
+    logit = aggregate([seen.logit for seen in counted], decision.frame_aggregation)
     judgement = judge_probability(calibrate(logit, decision.calibration), decision)
+    novelty = mean_novelty(counted)
+    if is_novel(novelty, decision):
+        reasons = (Reason.OUT_OF_DISTRIBUTION,)
+        judgement = Judgement(Label.UNCERTAIN, judgement.fake_probability, None, reasons)
     if len(usable) < _frames_needed(decision, frames_sampled, clip_frames):
         issues = _by_frequency(observations)
         few = () if _is_still(frames_sampled, clip_frames) else (Reason.TOO_FEW_FRAMES,)
@@ -148,7 +152,25 @@ def judge_track(
         reasons=judgement.reasons,
         usable_frames=len(usable),
         observations=tuple(observations),
+        novelty=novelty,
     )
+
+
+def mean_novelty(observations: Sequence[Observation]) -> float | None:
+    """Mean novelty of the observations, to six digits; None where any has none."""
+    values = [seen.novelty for seen in observations if seen.novelty is not None]
+    if not values or len(values) < len(observations):
+        return None
+    return round(math.fsum(values) / len(values), 6)
+
+
+def is_novel(novelty: float | None, decision: Decision) -> bool:
+    """Whether the model knows no such faces, by the limit of its card.
+
+    Not being a number is as unlike as can be.
+    """
+    limit = decision.novelty
+    return limit is not None and novelty is not None and not novelty <= limit.threshold
 
 
 def suspect(
@@ -160,13 +182,15 @@ def suspect(
 ) -> TrackVerdict | None:
     """The person whose verdict is that of the source: the most suspicious with enough frames.
 
-    Where nobody has enough usable frames it is the most suspicious of all; None without tracks.
+    FAKE comes before UNCERTAIN and that before REAL, whatever the probabilities: those of a face
+    that is out of distribution mean nothing, and may neither hide a fake nor be passed over. Where
+    nobody has enough usable frames it is the most suspicious of all; None without tracks.
     """
     needed = _frames_needed(decision, frames_sampled, clip_frames)
     judged = [track for track in tracks if track.usable_frames >= needed]
     return max(
         judged or tracks,
-        key=lambda track: (track.fake_probability, -track.track_id),
+        key=lambda track: (_RANK[track.label], track.fake_probability, -track.track_id),
         default=None,
     )
 
@@ -197,6 +221,9 @@ def timeline(
         TimelinePoint(pts_seconds=pts, fake_probability=highest.get(pts))
         for pts in sampled_pts_seconds
     )
+
+
+_RANK = {Label.NO_FACE: 0, Label.REAL: 1, Label.UNCERTAIN: 2, Label.FAKE: 3}
 
 
 def _frames_needed(decision: Decision, frames_sampled: int, clip_frames: int) -> int:

@@ -95,8 +95,12 @@ def _expected(bundle: Bundle, role: Role) -> tuple[list[_Expected], list[_Expect
         )
     inputs = [_Expected(card.input.name, "tensor(float)", _input_shape(card.input), exact=True)]
     if isinstance(card, DetectorCard):
-        logits = (DYNAMIC, len(card.output.classes))
-        return inputs, [_Expected(card.output.name, "tensor(float)", logits, exact=False)]
+        outputs = {card.output.name: (DYNAMIC, len(card.output.classes))}
+        if card.decision.novelty is not None:
+            outputs[card.decision.novelty.output] = (DYNAMIC, 1)
+        return inputs, [
+            _Expected(name, "tensor(float)", shape, exact=False) for name, shape in outputs.items()
+        ]
     boxes, scores = ((DYNAMIC, anchor_count(card), numbers) for numbers in (BOX_NUMBERS, 1))
     return inputs, [
         _Expected(card.boxes_output, "tensor(float)", boxes, exact=False),

@@ -77,6 +77,8 @@ class Observation(_Part, frozen=True, kw_only=True):
         logit: raw logit of *fake*, before calibration; of a model that takes several frames at
             once that of the clip this frame stands for, the same in all frames of the person.
         fake_probability: ``logit`` calibrated: P(fake) of this frame alone, or of that clip.
+        novelty: how unlike the face is to those the model knows, about 1 for a usual one; None
+            where the model does not measure it.
         issues: why the frame does not count; empty when it does.
     """
 
@@ -86,6 +88,7 @@ class Observation(_Part, frozen=True, kw_only=True):
     detection_score: Probability
     logit: float
     fake_probability: Probability
+    novelty: float | None = None
     issues: tuple[Reason, ...] = ()
 
     @property
@@ -103,6 +106,7 @@ class TrackVerdict(_Part, frozen=True, kw_only=True):
             when none is usable; the label is then UNCERTAIN).
         confidence: probability of the label's side; None when no side is taken.
         usable_frames: observations that count.
+        novelty: mean over the frames ``fake_probability`` is of; None where it is not measured.
     """
 
     track_id: int
@@ -112,6 +116,7 @@ class TrackVerdict(_Part, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     usable_frames: int
     observations: tuple[Observation, ...]
+    novelty: float | None = None
 
 
 class TimelinePoint(_Part, frozen=True, kw_only=True):

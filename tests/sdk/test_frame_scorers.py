@@ -11,6 +11,7 @@ import pytest
 
 from dfedge.crops import CropBox
 from dfedge.frame_scorers import THE_FRAME, ClipScorer, CropScorer, FrameRecord, Seen, Sighting
+from dfedge.models import Score
 from dfedge.types import Box, Face, Tensor, TrackedFace
 from dfedge.verdict import Reason
 
@@ -34,13 +35,15 @@ class ShownModels:
         """One number a crop."""
         return np.array([crop[0, 0, 0] for crop in kept], np.float32)
 
-    def log_odds(self, inputs: Tensor) -> Tensor:
-        """The mean grey."""
+    def scores(self, inputs: Tensor) -> list[Score]:
+        """The mean grey, and a tenth of it as novelty."""
         if inputs.ndim == 1:
             self.runs.append(len(inputs))
-            return inputs
-        self.clips.extend(inputs.astype(int).tolist())
-        return inputs.mean(axis=1)
+            greys = inputs
+        else:
+            self.clips.extend(inputs.astype(int).tolist())
+            greys = inputs.mean(axis=1)
+        return [Score(float(grey), float(grey) / 10) for grey in greys]
 
 
 @pytest.fixture
@@ -81,11 +84,24 @@ def test_crops_are_scored_in_batches_over_frames(models: Any) -> None:
 
 def test_a_frame_is_told_of_while_its_crops_are_there(models: Any) -> None:
     """The callback gets the frame and the score of each subject, once."""
-    told: list[tuple[int, list[int], dict[int, float]]] = []
+    told: list[tuple[int, list[int], dict[int, Score]]] = []
     scorer = CropScorer(models, lambda s, by: told.append((s.index, [*s.crops], dict(by))))
     scorer.add(seen(7, 0, 1))
     scorer.records()
-    assert told == [(7, [0, 1], {0: 7.0, 1: 7.0})]
+    score = Score(7.0, 7.0 / 10)
+    assert told == [(7, [0, 1], {0: score, 1: score})]
+
+
+def test_novelty_reaches_the_observations(models: Any) -> None:
+    """Each carries that of its crop, or of the clip it stands for, to six digits."""
+    for scorer, expected in (
+        (CropScorer(models, lambda frame, by_subject: None), [0.1, 0.2, 0.6, 0.7]),
+        (ClipScorer(models), [0.4, 0.4, 0.4, 0.4]),
+    ):
+        for number in (1, 2, 6, 7):
+            scorer.add(seen(number, 0))
+        found = [told.novelty for record in scorer.records() for _, told in record.faces]
+        assert expected == found
 
 
 def test_a_clip_is_spread_evenly_over_the_track(models: Any) -> None:

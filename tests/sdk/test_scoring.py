@@ -11,6 +11,7 @@ from msgspec import structs
 from dfedge.bundles.card import (
     Calibration,
     Decision,
+    NoveltyLimit,
     OperatingPoint,
     Output,
     Quality,
@@ -252,3 +253,73 @@ def test_the_timeline_shows_the_worst_face_of_each_sampled_frame() -> None:
     assert points[0].fake_probability == pytest.approx(calibrate(2.0, DECISION.calibration))
     assert points[1].fake_probability is None
     assert points[2].fake_probability == 0.5
+
+
+NOVELTY = NoveltyLimit(output="novelty", threshold=1.5, meaning="tests")
+WARY = structs.replace(DECISION, novelty=NOVELTY)
+
+
+def strange(track_id: int, logit: float, *novelties: float, decision: Decision = WARY) -> TrackVerdict:
+    """A person seen in a frame for each novelty, with the same logit in all."""
+    seen = [
+        structs.replace(observation(logit, pts=index / 10), novelty=value)
+        for index, value in enumerate(novelties)
+    ]
+    return judge_track(track_id, seen, decision, frames_sampled=len(novelties))
+
+
+@pytest.mark.parametrize("logit", [-5.0, 0.0, 5.0])
+def test_a_face_the_model_does_not_know_is_uncertain(logit: float) -> None:
+    """Whatever the score, a mean novelty above the limit gives no label, and says why."""
+    verdict = strange(0, logit, 1.4, 1.5, 1.7)
+    assert Label.UNCERTAIN is verdict.label
+    assert (Reason.OUT_OF_DISTRIBUTION,) == verdict.reasons
+    assert verdict.confidence is None
+    assert pytest.approx(4.6 / 3, abs=1e-6) == verdict.novelty
+    assert pytest.approx(1 / (1 + math.exp(-logit))) == verdict.fake_probability
+
+
+def test_one_strange_frame_does_not_spoil_a_person() -> None:
+    """The mean counts, and at the limit itself the face is still known."""
+    assert Label.FAKE is strange(0, 5.0, 1.0, 1.0, 2.0).label
+    assert Label.FAKE is strange(0, 5.0, 1.5, 1.5, 1.5).label
+
+
+def test_a_single_strange_picture_is_uncertain() -> None:
+    """A still is judged by the novelty of its one frame."""
+    verdict = strange(0, 5.0, 1.6)
+    assert (Label.UNCERTAIN, (Reason.OUT_OF_DISTRIBUTION,)) == (verdict.label, verdict.reasons)
+
+
+def test_frames_that_do_not_count_do_not_make_a_face_strange() -> None:
+    """Only usable frames enter the mean; a track of too few says that instead."""
+    seen = [structs.replace(observation(5.0), novelty=1.0) for _ in range(3)]
+    blurred = structs.replace(observation(5.0, issues=(Reason.TOO_BLURRY,)), novelty=9.0)
+    verdict = judge_track(0, [*seen, blurred], WARY, frames_sampled=4)
+    assert (Label.FAKE, 1.0) == (verdict.label, verdict.novelty)
+    spoilt = judge_track(0, [seen[0], blurred, blurred], WARY, frames_sampled=4)
+    assert (Reason.TOO_FEW_FRAMES, Reason.TOO_BLURRY) == spoilt.reasons
+
+
+def test_novelty_that_is_no_number_is_strange() -> None:
+    """Broken arithmetic is no reason to trust a score."""
+    assert Label.UNCERTAIN is strange(0, 5.0, math.nan, 1.0, 1.0).label
+
+
+def test_a_card_without_a_limit_judges_by_the_score() -> None:
+    """A graph may tell a novelty that its card sets no limit on."""
+    assert Label.FAKE is strange(0, 5.0, 9.0, 9.0, 9.0, decision=DECISION).label
+    assert track(0, [5.0, 5.0, 5.0]).novelty is None
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"), [((5.0, 1.0), Label.FAKE), ((-5.0, 1.0), Label.UNCERTAIN)]
+)
+def test_a_strange_face_neither_hides_a_fake_nor_is_passed_over(
+    others: tuple[float, float], expected: Label
+) -> None:
+    """Beside a strange face a fake one makes the clip FAKE, a genuine one leaves it UNCERTAIN."""
+    logit, novelty = others
+    for strange_logit in (-9.0, 9.0):
+        people = [strange(0, strange_logit, 3.0, 3.0, 3.0), strange(1, logit, *[novelty] * 3)]
+        assert expected is judge_clip(people, WARY, frames_sampled=3).label

@@ -137,6 +137,21 @@ class Quality(_Part, frozen=True, kw_only=True):
     max_brightness: Annotated[float, Meta(ge=0.0, le=255.0)]
 
 
+class NoveltyLimit(_Part, frozen=True, kw_only=True):
+    """How unlike the faces the model knows a face may be before its score means nothing.
+
+    The graph has a second output (batch, 1): the distance of the features the score is made of
+    from those of known faces, about 1 for a usual face.
+    """
+
+    output: str
+    """Name of that output of the graph."""
+    threshold: Positive
+    """A person whose mean novelty over usable frames is above it is UNCERTAIN."""
+    meaning: str
+    """For example: at most 1% of held-back genuine stills lie above it."""
+
+
 class Decision(_Part, frozen=True, kw_only=True):
     """From logits to a label."""
 
@@ -153,6 +168,8 @@ class Decision(_Part, frozen=True, kw_only=True):
     quality: Quality
     min_usable_frames: Annotated[int, Meta(ge=1)]
     """Fewer usable frames in a track of a video: UNCERTAIN (a single picture needs only one)."""
+    novelty: NoveltyLimit | None = None
+    """None: the graph does not measure how unlike a face is."""
 
 
 class Fidelity(_Part, frozen=True, kw_only=True):

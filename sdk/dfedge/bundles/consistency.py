@@ -68,6 +68,8 @@ def _detector_problems(card: DetectorCard) -> Iterator[str]:
             f"decision.real.threshold is {decision.real.threshold:g}, it must be under "
             f"decision.fake.threshold, {decision.fake.threshold:g}"
         )
+    if decision.novelty is not None and decision.novelty.output == output.name:
+        yield f"decision.novelty.output is {output.name!r}, which is the output of the logits"
     batch = card.deployment.batch if card.deployment is not None else None
     if batch is not None and not batch.smallest <= batch.usual <= batch.largest:
         yield (

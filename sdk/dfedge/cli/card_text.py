@@ -45,6 +45,9 @@ def _decision_lines(card: DetectorCard) -> Iterator[str]:
     yield from _line("crop", _crop_text(card))
     yield from _line("FAKE", f"P(fake) >= {decision.fake.threshold:g}: {decision.fake.meaning}")
     yield from _line("REAL", f"P(fake) <= {decision.real.threshold:g}: {decision.real.meaning}")
+    if decision.novelty is not None:
+        limit = decision.novelty
+        yield from _line("UNCERTAIN", f"novelty > {limit.threshold:g}: {limit.meaning}")
     yield from _line("calibration", f"fitted on {decision.calibration.fitted_on}")
     yield from _line(
         "needs",

@@ -226,9 +226,11 @@ def _model(card: DetectorCard) -> ModelView:
         ("Calibrated on", decision.calibration.fitted_on),
         ("FAKE", f"from {percent(decision.fake.threshold)}: {decision.fake.meaning}"),
         ("REAL", f"up to {percent(decision.real.threshold)}: {decision.real.meaning}"),
-        ("Needs", _needs(card)),
-        ("Licence", card.licence),
     ]
+    if decision.novelty is not None:
+        limit = decision.novelty
+        facts.append(("UNCERTAIN", f"novelty above {limit.threshold:.2f}: {limit.meaning}"))
+    facts += [("Needs", _needs(card)), ("Licence", card.licence)]
     return ModelView(
         anchor=_model_anchor(card),
         name=card.name,
