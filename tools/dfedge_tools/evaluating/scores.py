@@ -21,7 +21,7 @@ from dfedge.verdict import Reason
 
 COLUMNS = (
     "video_id", "frame", "label", "method", "compression", "source", "split", "identity", "logit",
-    "face_pixels", "sharpness", "brightness", "pts_seconds", "path", "issues",
+    "face_pixels", "sharpness", "brightness", "novelty", "pts_seconds", "path", "issues",
 )  # fmt: skip
 """In the order they are written in."""
 
@@ -44,6 +44,7 @@ class Labelled:
         face_pixels: Shorter side of the face box, pixels of the picture; None: not measured.
         sharpness: As `dfedge.crops.measure_quality` measures it.
         brightness: As `dfedge.crops.measure_quality` measures it, 0 to 255.
+        novelty: How unlike the face is to those the model knows, where the model measures it.
         pts_seconds: Time of the frame in its clip.
         path: Of the picture, or of the clip the frame is from.
         issues: Why the frame does not count towards the verdict, by the card; empty when it does.
@@ -60,6 +61,7 @@ class Labelled:
     face_pixels: float | None = field(default=None, kw_only=True)
     sharpness: float | None = field(default=None, kw_only=True)
     brightness: float | None = field(default=None, kw_only=True)
+    novelty: float | None = field(default=None, kw_only=True)
     pts_seconds: float | None = field(default=None, kw_only=True)
     path: str = field(default="", kw_only=True)
     issues: tuple[Reason, ...] = field(default=(), kw_only=True)
@@ -189,6 +191,7 @@ def _parse(row: Mapping[str, str | None], *, number: int) -> Labelled:
         face_pixels=_number("face_pixels", text["face_pixels"]),
         sharpness=_number("sharpness", text["sharpness"]),
         brightness=_number("brightness", text["brightness"]),
+        novelty=_number("novelty", text["novelty"]),
         pts_seconds=_number("pts_seconds", text["pts_seconds"]),
         path=text["path"],
         issues=_issues(text["issues"]),
