@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 import torch
-from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from dfedge_tools.evaluating.metrics import auc_table, videos
+from dfedge.errors import UsageError
 from dfedge_tools.training import checkpoints
-from dfedge_tools.training.batches import Batch, BatchMaker
-from dfedge_tools.training.config import Optim, Recipe
+from dfedge_tools.training.averaging import Averaged
+from dfedge_tools.training.config import Stage
+from dfedge_tools.training.optimizing import DivergedError, Optimizer, mean_parts, rate_factor
+from dfedge_tools.training.phases import Phases
+from dfedge_tools.training.progress import Progress
+from dfedge_tools.training.task import BatchT, Task
 from dfedge_tools.training.team import Team
-from dfedge_tools.training.validate import ValidationSet, normalize, write_scores
+
+LAST = "last.pt"
+BEST = "best.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class RunOptions:
     """How a run is carried out; nothing here changes what it computes, except `stop_after`.
 
     Attributes:
-        folder: Gets ``last.pt``, ``best.pt``, ``history.csv``, ``scores.csv``, ``recipe.json``.
+        folder: Gets ``last.pt``, ``best.pt``, ``history.csv``, ``recipe.json``.
         workers: Processes that make batches; 0 makes them in the training process.
         validate_every: Steps between two validations.
         save_seconds: Time between two checkpoints.
-        stop_after: Stop (resumably) once this many steps are done.
+        stop_after: Stop (resumably) after this many steps of this call.
         quiet: No progress bar.
+        data: Fingerprint of the data; a checkpoint made on other data is not gone on from.
     """
 
     folder: Path
@@ -48,146 +51,128 @@ class RunOptions:
     save_seconds: float = 120.0
     stop_after: int | None = None
     quiet: bool = False
+    data: str = ""
 
 
-@dataclass
-class _Progress:
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -1.0
-    history: list[dict[str, float]] = field(default_factory=list)
+class Trainer(Generic[BatchT]):
+    """One stage of training in one process of a team.
 
+    A ``last.pt`` of the same stage and data in the folder is gone on from.
 
-class Trainer:
-    """One stage of training on one machine.
-
-    Args:
-        net: Gives (logits (B,), mask logits) for normalized images; its `backbone` is `backbone`.
-        backbone: The part whose rate is scaled and whose first blocks may be frozen.
+    Raises:
+        UsageError: It is of another recipe or of other data.
     """
 
     def __init__(
-        self,
-        net: nn.Module,
-        backbone: nn.Module,
-        recipe: Recipe,
-        options: RunOptions,
-        team: Team | None = None,
+        self, task: Task[BatchT], stage: Stage, options: RunOptions, team: Team | None = None
     ) -> None:
-        self.team = team or Team()
-        self.recipe = recipe
+        self.task = task
+        self.stage = stage
         self.options = options
-        self.net = net.to(memory_format=torch.channels_last)
-        self.backbone = backbone
-        _freeze(backbone, recipe.frozen_backbone_blocks)
-        self.ema = deepcopy(net).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(net, backbone, recipe.optim),
-            lr=recipe.optim.learning_rate,
-            fused=True,
-        )
-        self.progress = _Progress()
+        self.team = team or Team()
+        torch.manual_seed(stage.seed)
+        net = task.network().to(memory_format=torch.channels_last)
+        self.net = net.to(self.team.device)
+        self.averaged = Averaged(self.net, stage.loop.ema_decay)
+        self.optimizer = Optimizer(task.groups(self.net), stage.loop, self.team)
+        self.phases = Phases(self.net, task.phases)
+        self.progress = Progress()
         self._stop = False
-
-    def run(self, batches: BatchMaker, validation: ValidationSet | None) -> float:
-        """Train to the end of the recipe (or a stop); the best video AUC on validation.
-
-        A ``last.pt`` of the same recipe in the folder is resumed.
-        """
         self._resume()
-        step_net: Callable[..., Any] = self.net
-        if self.recipe.compile_model:
-            step_net = torch.compile(self.net)
-        end = min(self.recipe.steps, self.options.stop_after or self.recipe.steps)
+
+    def run(self) -> Progress:
+        """Train to the end of the stage, to a stop, or until the score has stopped rising.
+
+        Raises:
+            UsageError: A checkpoint cannot be saved.
+            DivergedError: The loss is no finite number any more; nothing was saved since it was.
+        """
+        loop = self.stage.loop
+        step_net: Callable[..., Any] = torch.compile(self.net) if loop.compile_model else self.net
+        end = loop.steps
+        if self.options.stop_after is not None:
+            end = min(end, self.progress.step + self.options.stop_after)
+        if self.progress.finished or self.progress.step >= end:
+            return self.progress
         saved = started = time.monotonic()
-        bar = tqdm(
-            total=self.recipe.steps,
-            initial=self.progress.step,
-            desc=self.recipe.name,
-            disable=self.options.quiet or not self.team.leads,
-            mininterval=5,
-        )
-        with _stops_on_signals(self._request_stop), bar:
-            for batch in self._load(batches, end):
-                losses = self._step(step_net, batch)
+        with _stops_on_signals(self._request_stop), self._bar() as bar:
+            for batches in self._load(end):
+                figures = self._step(step_net, batches)
                 self.progress.step += 1
                 self.progress.seconds += time.monotonic() - started
-                started = time.monotonic()
                 bar.update()
-                bar.set_postfix({k: f"{v:.3f}" for k, v in losses.items()}, refresh=False)
-                done = self.progress.step == self.recipe.steps
-                due = done or self.progress.step % self.options.validate_every == 0
-                if validation and due and self.team.leads:
-                    self._validate(validation, losses)
-                    started = time.monotonic()
-                stop = self.team.any_asks(self._stop)
+                bar.set_postfix({k: f"{v:.3f}" for k, v in figures.items()}, refresh=False)
+                self._validate_when_due(figures)
+                stop = self.team.any_asks(self._stop or self.progress.finished)
                 if time.monotonic() - saved > self.options.save_seconds:
-                    self._save("last.pt")
+                    self._save(LAST)
                     saved = time.monotonic()
+                started = time.monotonic()
                 if stop:
                     break
-        self._save("last.pt")
-        return self.progress.best
+        self._save(LAST)
+        self.progress.finished = self.team.any_asks(self.progress.finished)
+        return self.progress
 
-    def _step(self, net: Callable[..., Any], batch: Batch) -> dict[str, float]:
-        optim, step = self.recipe.optim, self.progress.step
-        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 64 + self.team.rank)
-        rate = learning_rate(optim, step, self.recipe.schedule_steps or self.recipe.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate_scale"]
-        self.net.train()
-        _keep_frozen_norms(self.backbone, self.recipe.frozen_backbone_blocks)
-        logits, masks = net(normalize(batch.images))
-        classify, localize = losses_of(logits, masks, batch, optim)
-        loss = classify + optim.mask_weight * localize
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.team.average_gradients(self.net)
-        nn.utils.clip_grad_norm_(self.net.parameters(), optim.clip_norm)
-        self.optimizer.step()
-        self._average()
-        right = ((logits > 0) == (batch.labels > 0.5)).float().mean()
-        return {"cls": classify.item(), "mask": localize.item(), "acc": right.item()}
-
-    @torch.no_grad()
-    def _average(self) -> None:
+    def _step(self, net: Callable[..., Any], batches: tuple[BatchT, ...]) -> dict[str, float]:
         step = self.progress.step
-        decay = min(self.recipe.optim.ema_decay, (1 + step) / (10 + step))
-        pairs = zip(self.ema.state_dict().values(), self.net.state_dict().values(), strict=True)
-        floating = [(mean, now) for mean, now in pairs if mean.is_floating_point()]
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        average([mean for mean, _ in floating], [now for _, now in floating], step)
+        phase = self.phases.at(step)
+        parts = []
+        for batch in batches:
+            torch.manual_seed(self._number(step, len(parts)) + (self.stage.seed << 32))
+            with self.optimizer.autocast():
+                loss = self.task.loss(net, batch.to(self.team.device))
+            self.optimizer.backward(loss.total)
+            parts.append(loss.parts)
+        try:
+            self.optimizer.step(rate_factor(self.stage.loop, step) * phase.rate_scale)
+        except DivergedError as error:
+            raise DivergedError(self._what_to_lower()) from error
+        self.averaged.follow(self.net, step)
+        return mean_parts({k: float(v) for k, v in line.items()} for line in parts)
 
-    def _validate(self, validation: ValidationSet, losses: dict[str, float]) -> None:
-        scored = validation.score(self.ema)
-        table = auc_table(videos([s for s in scored if s.split == "val"]))
-        line = {"step": float(self.progress.step), "minutes": self.progress.seconds / 60}
-        images = self.progress.step * self.recipe.mix.images * self.team.size
-        line |= {"images": float(images)}
-        line |= losses | table
-        self.progress.history.append(line)
-        write_history(self.options.folder / "history.csv", self.progress.history)
-        if table["all"] >= self.progress.best:
-            self.progress.best = table["all"]
-            self._save("best.pt")
-            write_scores(self.options.folder / "scores.csv", scored)
+    def _validate_when_due(self, figures: dict[str, float]) -> None:
+        progress, loop = self.progress, self.stage.loop
+        done = progress.step == loop.steps
+        if self.team.leads and (done or progress.step % self.options.validate_every == 0):
+            line = {"step": float(progress.step), "minutes": progress.seconds / 60}
+            line |= figures | self.task.validate(self.averaged.net)
+            if progress.record(line, min_gain=loop.min_gain):
+                self._save(BEST)
+            progress.write(self.options.folder / "history.csv")
+            progress.finished = bool(loop.patience) and progress.waited >= loop.patience
+        progress.finished = progress.finished or done
 
-    def _load(self, batches: BatchMaker, end: int) -> Iterator[Batch]:
-        loader: DataLoader[Batch] = DataLoader(
-            batches,
+    def _number(self, step: int, micro: int) -> int:
+        """Of a batch among all of the stage; a team of two takes what one with two a step takes."""
+        loop = self.stage.loop
+        return (step * self.team.size + self.team.rank) * loop.accumulate + micro
+
+    def _load(self, end: int) -> Iterator[tuple[BatchT, ...]]:
+        """The batches of each step."""
+        each = self.stage.loop.accumulate
+        steps = range(self.progress.step, end)
+        loader: DataLoader[BatchT] = DataLoader(
+            self.task.batches(team_size=self.team.size * each),
             batch_size=None,
-            sampler=[n * self.team.size + self.team.rank for n in range(self.progress.step, end)],
+            sampler=[self._number(step, micro) for step in steps for micro in range(each)],
             num_workers=self.options.workers,
             prefetch_factor=4 if self.options.workers else None,
             worker_init_fn=_one_thread,
         )
-        return iter(loader)
+        batches = iter(loader)
+        while chunk := tuple(islice(batches, each)):
+            yield chunk
 
     def _save(self, name: str) -> None:
         if not self.team.leads:
             return
-        state: dict[str, Any] = {"recipe": recipe_json(self.recipe), "ema": self.ema.state_dict()}
-        if name == "last.pt":
+        state: dict[str, Any] = {
+            "recipe": stage_json(self.stage),
+            "data": self.options.data,
+            "ema": self.averaged.net.state_dict(),
+        }
+        if name == LAST:
             state |= {
                 "net": self.net.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -196,94 +181,54 @@ class Trainer:
         checkpoints.save(self.options.folder / name, state)
 
     def _resume(self) -> None:
-        self.options.folder.mkdir(parents=True, exist_ok=True)
-        path = self.options.folder / "last.pt"
+        path = self.options.folder / LAST
         if not path.exists():
             if self.team.leads:
-                (self.options.folder / "recipe.json").write_text(recipe_json(self.recipe))
+                checkpoints.write_text(
+                    self.options.folder / "recipe.json", stage_json(self.stage) + "\n"
+                )
             return
         state = checkpoints.load(path)
-        if state["recipe"] != recipe_json(self.recipe):
-            raise ValueError(
-                f"{path}: was made by another recipe; give --out another folder or remove it"
-            )
+        for key, mine in (("recipe", stage_json(self.stage)), ("data", self.options.data)):
+            if state.get(key) != mine:
+                raise UsageError(
+                    f"{path}: is of another {key} (or of other --set values); give another --out"
+                    if key == "recipe"
+                    else f"{path}: was trained on other --data; give those again or another --out"
+                )
         self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
+        self.averaged.net.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = _Progress(**state["progress"])
+        self.progress = Progress(**state["progress"])
+
+    def _what_to_lower(self) -> str:
+        rates = ", ".join(f"{g.name} {g.rate:g}" for g in self.task.groups(self.net))
+        kept = self.options.folder / LAST
+        kept_words = f"{kept} is from before" if kept.exists() else "nothing had been saved yet"
+        return (
+            f"stage {self.stage.name}: at step {self.progress.step} the loss or its gradient is no "
+            f"finite number any more; {kept_words}. Lower the rates ({rates}) or clip_norm "
+            f"({self.stage.loop.clip_norm:g}), or raise warmup_steps "
+            f"({self.stage.loop.warmup_steps}), by --set and in another --out"
+        )
+
+    def _bar(self) -> Any:
+        return tqdm(
+            total=self.stage.loop.steps,
+            initial=self.progress.step,
+            desc=self.stage.name,
+            disable=True if self.options.quiet or not self.team.leads else None,
+            mininterval=5,
+        )
 
     def _request_stop(self) -> None:
         self._stop = True
 
 
-def losses_of(
-    logits: torch.Tensor, masks: torch.Tensor, batch: Batch, optim: Optim
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Classification loss, and mask loss over the pictures whose mask is known."""
-    smooth = optim.label_smoothing
-    targets = batch.labels * (1 - smooth) + smooth / 2
-    classify = nn.functional.binary_cross_entropy_with_logits(logits, targets)
-    cells = nn.functional.binary_cross_entropy_with_logits(masks, batch.masks, reduction="none")
-    known = batch.mask_known
-    localize = (cells.mean(dim=(1, 2, 3)) * known).sum() / known.sum().clamp(min=1)
-    return classify, localize
-
-
-def learning_rate(optim: Optim, step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine to zero."""
-    if step < optim.warmup_steps:
-        return optim.learning_rate * (step + 1) / optim.warmup_steps
-    share = (step - optim.warmup_steps) / max(1, steps - optim.warmup_steps)
-    return optim.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def parameter_groups(net: nn.Module, backbone: nn.Module, optim: Optim) -> list[dict[str, Any]]:
-    """Four groups: backbone or not, with weight decay or (biases, norms, tables) without."""
-    inside = {id(p) for p in backbone.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in net.named_parameters():
-        if parameter.requires_grad:
-            decays = parameter.ndim > 1 and "relative_position" not in name
-            groups.setdefault((id(parameter) in inside, decays), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "weight_decay": optim.weight_decay if decays else 0.0,
-            "rate_scale": optim.backbone_rate_scale if is_backbone else 1.0,
-        }
-        for (is_backbone, decays), parameters in sorted(groups.items(), key=lambda kv: kv[0])
-    ]
-
-
-def recipe_json(recipe: Recipe) -> str:
-    """The recipe as JSON, as it is kept in checkpoints."""
-    return msgspec.json.format(msgspec.json.encode(recipe), indent=2).decode()
-
-
-def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
-    """One line a validation."""
-    names = list(dict.fromkeys(name for line in history for name in line))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows({k: round(v, 4) for k, v in line.items()} for line in history)
-
-
-def _frozen_parts(backbone: nn.Module, blocks: int) -> list[nn.Module]:
-    if blocks == 0:
-        return []
-    parts = [backbone.get_submodule(name) for name in ("conv_stem", "bn1")]
-    return parts + [backbone.get_submodule(f"blocks.{number}") for number in range(blocks)]
-
-
-def _freeze(backbone: nn.Module, blocks: int) -> None:
-    for part in _frozen_parts(backbone, blocks):
-        part.requires_grad_(False)
-
-
-def _keep_frozen_norms(backbone: nn.Module, blocks: int) -> None:
-    for part in _frozen_parts(backbone, blocks):
-        part.eval()
+def stage_json(stage: Stage) -> str:
+    """The stage as JSON, as it is kept in checkpoints."""
+    values = {"kind": type(stage).__name__, **msgspec.to_builtins(stage)}
+    return msgspec.json.format(msgspec.json.encode(values), indent=2).decode()
 
 
 def _one_thread(worker: int) -> None:

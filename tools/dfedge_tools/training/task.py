@@ -3,18 +3,23 @@
 The loop (`loop`) knows steps, optimizers, schedules, moving averages, devices, processes and
 checkpoints. A task knows one kind of network: how it is made, what a batch of it is, what its loss
 is, which of its parameters learn at which rate and when, and how good it is on validation data.
+A task is made by its stage (:meth:`dfedge_tools.training.config.Stage.task`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import nn
 from torch.utils.data import Dataset
-from typing_extensions import Self
+
+from dfedge_tools.evaluating.scores import Scored
+from dfedge_tools.training.config import Phase
+
+__all__ = ["BatchT", "Loss", "ParameterGroup", "Phase", "Task", "TensorBatch"]
 
 
 class TensorBatch(Protocol):
@@ -57,23 +62,8 @@ class ParameterGroup:
     weight_decay: float
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """From `first_step` on, until the next phase, only some parts of the network learn.
-
-    Attributes:
-        first_step: Of the stage; the first phase has 0.
-        frozen: Names of submodules without gradient, whose norms keep their statistics.
-        rate_scale: Factor on the rate of every group.
-    """
-
-    first_step: int
-    frozen: tuple[str, ...] = ()
-    rate_scale: float = 1.0
-
-
 class Task(Protocol[BatchT]):
-    """One kind of network and its data. Everything random comes from the recipe's seed."""
+    """One kind of network and its data. Everything random comes from the stage's seed."""
 
     @property
     def phases(self) -> Sequence[Phase]:
@@ -86,9 +76,10 @@ class Task(Protocol[BatchT]):
         """Every parameter that ever learns, in exactly one group."""
 
     def batches(self, *, team_size: int) -> Dataset[BatchT]:
-        """Map from a number to a batch; a pure function of the recipe, the data and the number.
+        """Map from a number to a batch; a pure function of the stage, the data and the number.
 
-        Process `rank` of a team takes number ``step * team_size + rank`` at each step.
+        Step `n` takes the `team_size` batches from number ``n * team_size`` on: one for each
+        process, or several for each where gradients are accumulated.
         """
 
     def loss(self, net: nn.Module, batch: BatchT) -> Loss:
@@ -96,3 +87,9 @@ class Task(Protocol[BatchT]):
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Figures on validation data, by name; ``score`` is the one to select by, higher better."""
+
+    def scores(self, net: nn.Module) -> list[Scored]:
+        """The logit of everything that is not trained on: splits ``val`` and ``held``."""
+
+    def weights(self, net: nn.Module) -> dict[str, torch.Tensor]:
+        """What ships: the state by the architecture's official names, training aids left out."""

@@ -1,9 +1,8 @@
-"""Score the frames nothing is trained on: val clips and held-back stills."""
+"""Crops of the frames nothing is trained on, cut as the runtime cuts them, and their scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +13,16 @@ from torch import nn
 from dfedge.bundles.card import CropContract
 from dfedge.crops import crop_box, cut
 from dfedge.types import Box, Image
-from dfedge_tools.data.manifest import Split
-from dfedge_tools.data.store import CropStore
-from dfedge_tools.evaluating.metrics import Scored
+from dfedge_tools.evaluating.scores import Scored
 from dfedge_tools.training.config import IMAGENET_MEAN, IMAGENET_STD
+from dfedge_tools.training.stores import Crops
 
 
 class ValidationSet:
     """Crops cut exactly as the runtime cuts them, ready to score again and again."""
 
     def __init__(
-        self, store: CropStore, *, splits: Sequence[Split], side: int, scale: float = 1.4
+        self, store: Crops, *, splits: Sequence[str], side: int, scale: float = 1.4
     ) -> None:
         self.rows = [n for n, row in enumerate(store.rows) if row.sample.split in splits]
         self.samples = [store.rows[n].sample for n in self.rows]
@@ -38,15 +36,27 @@ class ValidationSet:
     def score(self, net: nn.Module, *, batch: int = 32) -> list[Scored]:
         """Logits of a network whose forward gives (logits, ...) or logits, in eval mode."""
         net.eval()
+        device = next(net.parameters()).device
         logits: list[float] = []
         with torch.inference_mode():
             for start in range(0, len(self.crops), batch):
                 part = np.ascontiguousarray(self.crops[start : start + batch].transpose(0, 3, 1, 2))
-                out = net(normalize(torch.from_numpy(part)))
+                out = net(normalize(torch.from_numpy(part).to(device)))
                 values = out[0] if isinstance(out, tuple) else out
                 logits.extend(float(v) for v in values.reshape(-1))
         return [
-            Scored(s.video_id, s.label, s.method, s.compression, s.source, s.split, logit)
+            Scored(
+                s.video_id,
+                s.label,
+                s.method,
+                s.compression,
+                s.source,
+                s.split,
+                logit,
+                frame=s.frame,
+                identity=s.target_id,
+                path=s.path,
+            )
             for s, logit in zip(self.samples, logits, strict=True)
         ]
 
@@ -71,18 +81,7 @@ def contract_crop(
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
     """uint8 (B, 3, S, S) -> float32 with ImageNet mean and deviation, channels last."""
-    mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255
-    deviation = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(1, 3, 1, 1) * 255
+    deviation = torch.tensor(IMAGENET_STD, device=images.device).view(1, 3, 1, 1) * 255
     floats = images.to(torch.float32, memory_format=torch.channels_last)
     return floats.sub_(mean).div_(deviation)
-
-
-def write_scores(path: Path, scored: Sequence[Scored]) -> None:
-    """Scores as CSV, one line a frame, for `dfedge_tools.deciding.calibrate`."""
-    lines = ["video_id,label,method,compression,source,split,logit"]
-    lines += [
-        f"{s.video_id},{s.label},{s.method},{s.compression},{s.source},{s.split},{s.logit:.6f}"
-        for s in scored
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
