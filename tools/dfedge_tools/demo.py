@@ -28,8 +28,10 @@ from dfedge.cli import main as run_dfedge
 from dfedge.errors import DfedgeError, MissingExtraError
 from dfedge.faces import open_face_finder
 from dfedge.types import Face, Image
-from dfedge_tools.fakes.blending import blend, mismatch, move
+from dfedge_tools.fakes.blending import blend
+from dfedge_tools.fakes.mismatch import mismatch
 from dfedge_tools.fakes.regions import region_mask
+from dfedge_tools.fakes.warps import move
 
 SIDE = 480
 """Width and height of the clips, pixels."""

@@ -1,106 +1,171 @@
 """What happens to a picture between the camera and the detector, the same to real and fake.
 
-A list of pictures goes through one chain with one set of random numbers: if the chain differed
-between a fake and its genuine twin, the detector would learn the chain.
+A list of pictures goes through one chain with one set of random numbers, noise included: equal
+pictures come out equal. If the chain differed between a fake and its genuine twin, the detector
+would learn the chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
-import av
 import cv2
 import numpy as np
 
 from dfedge.types import Image
-from dfedge_tools.fakes.blending import add_noise, jpeg
+from dfedge_tools.fakes.camera import (
+    motion_blur,
+    noisy,
+    old_camera,
+    resized,
+    shot_noise,
+    tone,
+)
+from dfedge_tools.fakes.codecs import jpeg, video, webp
+from dfedge_tools.fakes.config import Degradations, pick
+from dfedge_tools.fakes.screen import Recapture, recapture
+
+Images: TypeAlias = Sequence[Image]
+Step: TypeAlias = Callable[[Images, np.random.Generator, float], list[Image]]
+"""Pictures of one size, random numbers, a strength of 0 to 1: the pictures afterwards."""
 
 
 def degrade_together(
-    images: Sequence[Image], *, rng: np.random.Generator, strength: float
+    images: Images,
+    *,
+    rng: np.random.Generator,
+    strength: float,
+    shares: Degradations = Degradations(),  # noqa: B008 (frozen)
 ) -> list[Image]:
-    """Resize chain, blur, noise and light changes; each drawn once for all `images`.
+    """Screen, light, size, blur and noise; each drawn once for all `images`.
 
-    `strength` runs from 0 (nothing) to 1.
+    `strength` runs from 0 (little) to 1.
     """
     out = list(images)
-    if rng.random() < 0.5:
-        gain, offset = _draw_tone(rng, strength)
-        out = [_tone(i, gain, offset) for i in out]
-    if rng.random() < 0.45 * strength:
-        factor = rng.uniform(0.45, 0.95)
-        down = _pick(rng, (cv2.INTER_AREA, cv2.INTER_LINEAR))
-        up = _pick(rng, (cv2.INTER_LINEAR, cv2.INTER_CUBIC))
-        out = [_resize_chain(i, factor, down, up) for i in out]
-    if rng.random() < 0.25 * strength:
-        sigma = rng.uniform(0.3, 1.3)
-        out = [np.asarray(cv2.GaussianBlur(i, (0, 0), sigma), np.uint8) for i in out]
-    if rng.random() < 0.20 * strength:
-        sigma, seed = rng.uniform(1, 5), int(rng.integers(2**32))
-        out = [add_noise(i, sigma, np.random.default_rng((seed, n))) for n, i in enumerate(out)]
+    if rng.random() < shares.screen * strength:
+        out = STEPS["screen"](out, rng, strength)
+    if rng.random() < shares.tone:
+        out = STEPS["tone"](out, rng, strength)
+    if rng.random() < shares.old_camera * strength:
+        return STEPS["old_camera"](out, rng, strength)
+    for name, share in (
+        ("motion_blur", shares.motion_blur),
+        ("blur", shares.blur),
+        ("resize", shares.resize),
+        ("noise", shares.noise),
+        ("shot_noise", shares.shot_noise),
+    ):
+        if rng.random() < share * strength:
+            out = STEPS[name](out, rng, strength)
     return out
 
 
 def compress_together(
-    images: Sequence[Image], *, rng: np.random.Generator, strength: float
+    images: Images,
+    *,
+    rng: np.random.Generator,
+    strength: float,
+    shares: Degradations = Degradations(),  # noqa: B008 (frozen)
 ) -> list[Image]:
-    """JPEG at one quality for all, or H.264 at one rate factor, or nothing."""
-    kind = rng.random()
-    if kind < 0.38 * strength:
-        return h264(images, quantizer=int(rng.integers(18, 26 + round(14 * strength))))
-    if kind < 0.80 * strength:
-        quality = int(rng.integers(95 - round(55 * strength) - 5, 97))
-        return [jpeg(i, quality) for i in images]
-    return list(images)
+    """One codec at one quality for all `images`, or none."""
+    total = sum(share for _, share in shares.codecs)
+    if rng.random() >= total * strength:
+        return list(images)
+    return STEPS[pick(shares.codecs, rng)](images, rng, strength)
 
 
-def h264(images: Sequence[Image], *, quantizer: int) -> list[Image]:
-    """The pictures after H.264, each as a key frame of its own; all must have one even size.
-
-    The quantizer is constant: a rate factor would give the first picture of a lot more bits than
-    the others, and with it a mark to tell them by.
-    """
-    height, width = images[0].shape[:2]
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base = Fraction(1, 25)
-    encoder.thread_count = 1
-    encoder.options = {"preset": "veryfast", "tune": "zerolatency", "qp": str(quantizer), "g": "1"}
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    packets = []
-    for number, image in enumerate(images):
-        planes = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420)
-        frame = av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
-        frame.pts = number
-        packets.extend(encoder.encode(frame))
-    packets.extend(encoder.encode(None))
-    frames = [frame for packet in packets for frame in decoder.decode(packet)]
-    frames.extend(decoder.decode(None))
-    return [
-        np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420), np.uint8)
-        for frame in frames
-    ]
+def _tone(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    reach = 0.4 + 0.6 * strength
+    gain, offset = 1 + rng.uniform(-0.25, 0.25) * reach, rng.uniform(-25, 25) * reach
+    return [tone(i, gain, offset) for i in images]
 
 
-def _draw_tone(rng: np.random.Generator, strength: float) -> tuple[float, float]:
-    gain = 1 + rng.uniform(-0.25, 0.25) * (0.4 + 0.6 * strength)
-    return gain, rng.uniform(-25, 25) * (0.4 + 0.6 * strength)
+def _resize(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    """Once, or for a third twice, through sizes of their own."""
+    out = list(images)
+    for _ in range(2 if rng.random() < 0.33 else 1):
+        factor = rng.uniform(0.95 - 0.5 * strength, 0.95)
+        down = int(rng.choice((cv2.INTER_AREA, cv2.INTER_LINEAR)))
+        up = int(rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC)))
+        out = [resized(i, factor, down, up) for i in out]
+    return out
 
 
-def _tone(image: Image, gain: float, offset: float) -> Image:
-    levels = np.arange(256, dtype=np.float32)
-    table = np.clip((levels - 128) * gain + 128 + offset, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(image, table), np.uint8)
+def _blur(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    sigma = rng.uniform(0.3, 0.5 + 0.8 * strength)
+    return [np.asarray(cv2.GaussianBlur(i, (0, 0), sigma), np.uint8) for i in images]
 
 
-def _resize_chain(image: Image, factor: float, down: int, up: int) -> Image:
-    height, width = image.shape[:2]
-    size = (max(8, round(width * factor)), max(8, round(height * factor)))
-    small = cv2.resize(image, size, interpolation=down)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=up), np.uint8)
+def _motion_blur(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    length, degrees = rng.uniform(1.5, 2 + 5 * strength), rng.uniform(0, 180)
+    return [motion_blur(i, length, degrees) for i in images]
 
 
-def _pick(rng: np.random.Generator, choices: Sequence[int]) -> int:
-    return int(choices[int(rng.integers(len(choices)))])
+def _noise(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    sigma, seed = rng.uniform(1, 2 + 4 * strength), int(rng.integers(2**32))
+    return [noisy(i, sigma, seed=seed) for i in images]
+
+
+def _shot_noise(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    sigma, seed = rng.uniform(1, 2 + 5 * strength), int(rng.integers(2**32))
+    return [shot_noise(i, sigma, seed=seed) for i in images]
+
+
+def _old_camera(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    age, warmth = rng.uniform(0.1, 0.2 + 0.8 * strength), rng.uniform(-1, 1)
+    seed = int(rng.integers(2**32))
+    return [old_camera(i, age, warmth=warmth, seed=seed) for i in images]
+
+
+def _screen(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    how = Recapture.draw(rng, strength)
+    return [recapture(i, how) for i in images]
+
+
+def _jpeg(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    quality = int(rng.integers(95 - round(55 * strength) - 5, 97))
+    return [jpeg(i, quality) for i in images]
+
+
+def _webp(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    quality = int(rng.integers(85 - round(55 * strength), 96))
+    return [webp(i, quality) for i in images]
+
+
+def _h264(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    quantizer = int(rng.integers(18, 26 + round(14 * strength)))
+    return video(images, "h264", quantizer=quantizer)
+
+
+def _h264_predicted(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    quantizer = int(rng.integers(18, 26 + round(12 * strength)))
+    right, down = (int(v) for v in rng.integers(-3, 4, 2))
+    return video(images, "h264", quantizer=quantizer, motion=(right, down))
+
+
+def _mpeg4(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    return video(images, "mpeg4", quantizer=int(rng.integers(2, 5 + round(7 * strength))))
+
+
+def _vp9(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
+    return video(images, "vp9", quantizer=int(rng.integers(20, 36 + round(14 * strength))))
+
+
+STEPS: Final[dict[str, Step]] = {
+    "tone": _tone,
+    "resize": _resize,
+    "blur": _blur,
+    "motion_blur": _motion_blur,
+    "noise": _noise,
+    "shot_noise": _shot_noise,
+    "old_camera": _old_camera,
+    "screen": _screen,
+    "jpeg": _jpeg,
+    "webp": _webp,
+    "h264": _h264,
+    "h264_predicted": _h264_predicted,
+    "mpeg4": _mpeg4,
+    "vp9": _vp9,
+}
+"""Each degradation by the name of its share."""

@@ -6,31 +6,28 @@ would have drawn, with any number of worker processes.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image as PillowImage
 from torch.utils.data import Dataset
 
 from dfedge.types import Image
 from dfedge_tools.data.align import changed_mask
-from dfedge_tools.data.store import CropStore
-from dfedge_tools.fakes.blending import self_blend
+from dfedge_tools.fakes.cutting import chain, crop_matrix, move_keypoints, warp_crop
 from dfedge_tools.fakes.degrade import compress_together, degrade_together
+from dfedge_tools.fakes.kinds import make_fake
 from dfedge_tools.fakes.regions import Mask
-from dfedge_tools.training.config import Mix, Recipe
+from dfedge_tools.fakes.warps import Affine
+from dfedge_tools.training.config import FrameStage
+from dfedge_tools.training.pools import Pools
+from dfedge_tools.training.stores import Crops
 
 MASK_STRIDE = 8
 """The mask target has one cell for this many pixels of the input."""
-
-T = TypeVar("T")
-Keypoints: TypeAlias = list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +61,15 @@ class Batch:
     masks: torch.Tensor
     mask_known: torch.Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
 
 class BatchMaker(Dataset[Batch]):
     """Map from a batch number to the batch; a step of a team takes one for each process."""
 
-    def __init__(self, store: CropStore, recipe: Recipe, *, team_size: int = 1) -> None:
+    def __init__(self, store: Crops, recipe: FrameStage, *, team_size: int = 1) -> None:
         self.store = store
         self.team_size = team_size
         self.recipe = recipe
@@ -91,24 +92,30 @@ class BatchMaker(Dataset[Batch]):
         groups: list[list[Example]] = []
         for row in self.pools.draw_stills(mix, rng):
             groups.append(self._blended(row, rng, difficulty * rng.uniform(0.2, 1.0)))
-        for row in rng.choice(self.pools.genuine, mix.clip_blend_pairs):
-            groups.append(self._blended(int(row), rng, difficulty * rng.uniform(0.2, 1.0)))
-        for _ in range(mix.clip_pairs):
-            groups.append(self._manipulated(rng))
+        for row in self.pools.draw_frames(mix.clip_blend_pairs, rng):
+            groups.append(self._blended(row, rng, difficulty * rng.uniform(0.2, 1.0)))
+        if self.pools.fakes:
+            groups.extend(self._manipulated(rng) for _ in range(mix.clip_pairs))
+        else:
+            for row in self.pools.draw_frames(mix.clip_pairs, rng):
+                groups.append(self._blended(row, rng, difficulty * rng.uniform(0.2, 1.0)))
         strengths = [difficulty * rng.uniform(0.2, 1.0) for _ in groups]
         degraded = [
-            _replace(group, degrade_together([e.image for e in group], rng=rng, strength=s))
-            for group, s in zip(groups, strengths, strict=True)
+            self._degraded(group, rng, s) for group, s in zip(groups, strengths, strict=True)
         ]
-        return _compress_in_lots(degraded, rng, difficulty)
+        return self._compressed(degraded, rng, difficulty)
 
     def _blended(self, row: int, rng: np.random.Generator, difficulty: float) -> list[Example]:
         image, keypoints, _ = self._cut(row, rng)
-        made = self_blend(image, keypoints, rng=rng, difficulty=difficulty)
-        return [
-            _genuine(made.real),
-            Example(made.fake, 1, made.mask),
-        ]
+
+        def donor() -> tuple[Image, Sequence[float]]:
+            other = self.pools.donor_for(self.store, row, rng)
+            return self.store.image(other), self.store.rows[other].face.keypoints
+
+        made = make_fake(
+            image, keypoints, donor, rng=rng, difficulty=difficulty, mix=self.recipe.fakes
+        )
+        return [_genuine(made.real), Example(made.fake, 1, made.mask)]
 
     def _manipulated(self, rng: np.random.Generator) -> list[Example]:
         """A frame of a manipulated clip with its own original, cut alike, where it was aligned.
@@ -130,9 +137,7 @@ class BatchMaker(Dataset[Batch]):
         real = warp_crop(original, chain(onto_fake, matrix), side)
         return [_genuine(real), Example(fake, 1, mask)]
 
-    def _cut(
-        self, row: int, rng: np.random.Generator
-    ) -> tuple[Image, Keypoints, npt.NDArray[np.float32]]:
+    def _cut(self, row: int, rng: np.random.Generator) -> tuple[Image, list[float], Affine]:
         entry = self.store.rows[row]
         crop = self.recipe.crop
         matrix = crop_matrix(
@@ -143,106 +148,30 @@ class BatchMaker(Dataset[Batch]):
             flip=bool(rng.random() < 0.5),
         )
         image = warp_crop(self.store.image(row), matrix, self.recipe.blend_side)
-        points = np.asarray(entry.face.keypoints, np.float32).reshape(-1, 2)
-        moved = points @ matrix[:, :2].T + matrix[:, 2]
-        if matrix[0, 0] < 0:
-            moved = moved[[1, 0, 2, 3, 5, 4]]
-        return image, [float(v) for v in moved.reshape(-1)], matrix
+        return image, move_keypoints(entry.face.keypoints, matrix), matrix
 
+    def _degraded(
+        self, pair: Sequence[Example], rng: np.random.Generator, strength: float
+    ) -> list[Example]:
+        shares = self.recipe.fakes.degradations
+        images = degrade_together(
+            [e.image for e in pair], rng=rng, strength=strength, shares=shares
+        )
+        return _replace(pair, images)
 
-@dataclass(frozen=True)
-class Pools:
-    """Rows of a store that may be trained on, sorted for drawing."""
-
-    stills: dict[str, list[int]]
-    genuine: list[int]
-    fakes: dict[str, dict[str, list[int]]]
-    """method -> compression -> rows."""
-    originals: dict[int, list[int]]
-    """Fake row -> genuine rows of the same target and compression."""
-
-    @staticmethod
-    def of(store: CropStore) -> Pools:
-        """Sort the train rows of a store; rows of other splits are left out."""
-        stills: dict[str, list[int]] = defaultdict(list)
-        genuine: list[int] = []
-        fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        by_target: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for number, row in enumerate(store.rows):
-            sample = row.sample
-            if sample.split != "train":
-                continue
-            if sample.kind == "still":
-                stills[sample.source].append(number)
-            elif sample.label == 0:
-                genuine.append(number)
-                by_target[sample.target_id, sample.compression].append(number)
-            else:
-                fakes[sample.method][sample.compression].append(number)
-        originals = {
-            number: by_target.get(_target(store, number), [])
-            for rates in fakes.values()
-            for numbers in rates.values()
-            for number in numbers
-        }
-        return Pools(dict(stills), genuine, {m: dict(r) for m, r in fakes.items()}, originals)
-
-    def draw_stills(self, mix: Mix, rng: np.random.Generator) -> list[int]:
-        """Rows of stills, sources weighted as the mix says."""
-        names = [name for name, _ in mix.source_weights if self.stills.get(name)]
-        weights = np.array([w for name, w in mix.source_weights if self.stills.get(name)])
-        picked = rng.choice(len(names), mix.still_pairs, p=weights / weights.sum())
-        return [_one(self.stills[names[int(n)]], rng) for n in picked]
-
-    def draw_fake(self, rng: np.random.Generator) -> int:
-        """A manipulated row: methods alike, c23 seven times in ten."""
-        rates = self.fakes[_one(sorted(self.fakes), rng)]
-        wanted = "c23" if rng.random() < 0.7 else "c40"
-        return _one(rates.get(wanted) or next(iter(rates.values())), rng)
-
-    def genuine_of(self, fake: int, rng: np.random.Generator) -> int:
-        """A genuine row of the same target and compression, else any genuine row."""
-        return _one(self.originals[fake] or self.genuine, rng)
-
-
-def crop_matrix(
-    box: tuple[float, float, float, float],
-    *,
-    scale: float,
-    shift: tuple[float, float] = (0.0, 0.0),
-    side: int,
-    flip: bool = False,
-) -> npt.NDArray[np.float32]:
-    """2 x 3 affine from pixels of a stored picture to a square crop of `side` pixels."""
-    left, top, right, bottom = box
-    longer = max(right - left, bottom - top)
-    x = (left + right) / 2 + shift[0] * longer
-    y = (top + bottom) / 2 + shift[1] * longer
-    zoom = side / (scale * longer)
-    across = -zoom if flip else zoom
-    half = (side - 1) / 2
-    return np.array(
-        [[across, 0, half - across * (x - 0.5)], [0, zoom, half - zoom * (y - 0.5)]], np.float32
-    )
-
-
-def chain(
-    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """The 2 x 3 affine that does `first`, then `second`."""
-    linear = second[:, :2] @ first[:, :2]
-    offset = second[:, :2] @ first[:, 2] + second[:, 2]
-    return np.concatenate([linear, offset[:, None]], axis=1).astype(np.float32)
-
-
-def warp_crop(image: Image, matrix: npt.NDArray[np.float32], side: int) -> Image:
-    """Cut a square crop; what lies outside the picture is black."""
-    flags = cv2.INTER_LINEAR
-    zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if zoom < 0.75:
-        sigma = 0.35 / zoom
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
-    return np.asarray(cv2.warpAffine(image, matrix, (side, side), flags=flags), np.uint8)
+    def _compressed(
+        self, pairs: Sequence[list[Example]], rng: np.random.Generator, difficulty: float
+    ) -> list[Example]:
+        """Two pairs at a time: a video encoder takes as long to start as for a picture."""
+        shares = self.recipe.fakes.degradations
+        out: list[Example] = []
+        for start in range(0, len(pairs), 2):
+            lot = [example for pair in pairs[start : start + 2] for example in pair]
+            images = compress_together(
+                [e.image for e in lot], rng=rng, strength=difficulty, shares=shares
+            )
+            out.extend(_replace(lot, images))
+        return out
 
 
 def to_batch(examples: Sequence[Example], side: int, rng: np.random.Generator) -> Batch:
@@ -279,30 +208,9 @@ def shrink(image: Image, side: int, *, like_runtime: bool) -> Image:
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _compress_in_lots(
-    groups: Sequence[list[Example]], rng: np.random.Generator, difficulty: float
-) -> list[Example]:
-    """Compress pairs two at a time: H.264 starts an encoder, which costs as much as a picture."""
-    out: list[Example] = []
-    for start in range(0, len(groups), 2):
-        lot = [example for group in groups[start : start + 2] for example in group]
-        images = compress_together([e.image for e in lot], rng=rng, strength=difficulty)
-        out.extend(_replace(lot, images))
-    return out
-
-
 def _genuine(image: Image) -> Example:
     return Example(image, 0, np.zeros(image.shape[:2], np.float32))
 
 
 def _replace(examples: Sequence[Example], images: Sequence[Image]) -> list[Example]:
     return [Example(i, e.label, e.mask) for e, i in zip(examples, images, strict=True)]
-
-
-def _target(store: CropStore, row: int) -> tuple[str, str]:
-    sample = store.rows[row].sample
-    return sample.target_id, sample.compression
-
-
-def _one(items: Sequence[T], rng: np.random.Generator) -> T:
-    return items[int(rng.integers(len(items)))]
