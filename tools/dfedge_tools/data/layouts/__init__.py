@@ -42,12 +42,15 @@ def find_layout(root: Path, name: str = "auto") -> Layout:
     """
     if not root.is_dir():
         raise UsageError(f"{root}: is no folder; give the folder that the data set lies in")
+    names = [layout.name for layout in LAYOUTS]
+    if name not in ("auto", *names):
+        raise UsageError(f"--layout {name}: is none of auto, {', '.join(names)}")
     wanted = [layout for layout in LAYOUTS if name in ("auto", layout.name)]
     found = [layout for layout in wanted if layout.recognizes(root)]
     special = [layout for layout in found if not layout.general]
     if len(special) > 1:
-        names = " and ".join(layout.name for layout in special)
-        raise UsageError(f"{root}: looks like {names}; say which by --layout")
+        both = " and ".join(layout.name for layout in special)
+        raise UsageError(f"{root}: looks like {both}; say which by --layout")
     if not found:
         looked = "; ".join(
             f"{layout.name}: {' or '.join(dict.fromkeys(layout.looks_for))}" for layout in wanted

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dfedge.errors import UsageError
 from dfedge_tools.data.layouts.layout import Layout, LeftOut
 from dfedge_tools.data.manifest import MANIFEST, Sample, read_manifest
 
 
 def _read(root: Path, label: int | None) -> Iterator[Sample | LeftOut]:
-    yield from read_manifest(root, label=label).samples
+    manifest = read_manifest(root, label=label)
+    if manifest.root.resolve() != root.resolve():
+        raise UsageError(f"{root / MANIFEST}: is a manifest of {manifest.root}; give that folder")
+    yield from manifest.samples
 
 
 LAYOUT = Layout(
