@@ -110,12 +110,13 @@ def read_held_stills(place: Path) -> Data:
     Raises:
         UsageError: as `read_data`; or one of them is fake.
     """
+    told = HELD
     if place.is_file() or (place / MANIFEST).is_file():
         manifest = read_manifest(place, label=0)
         samples = manifest.samples
         if not any(sample.split for sample in samples):
             kept = read_stills(place, held_fraction=HELD_FRACTION, seed=SPLIT_SEED)
-            samples = tuple(kept)
+            samples, told = tuple(kept), "the tenth held back"
         held = [sample for sample in samples if sample.split == HELD]
         clips = _clips([(s, partial(read_image, manifest.file(s))) for s in held], manifest.root)
     else:
@@ -125,7 +126,7 @@ def read_held_stills(place: Path) -> Data:
     fake = next((clip for clip in clips if clip.row.label), None)
     if fake is not None:
         raise UsageError(f"{place}: {fake.row.path} is fake; --stills takes genuine pictures only")
-    return Data(f"{_name(place)}, kept back", clips)
+    return Data(f"{_name(place)}, {told}", clips)
 
 
 def _of_split(
@@ -154,10 +155,11 @@ def _crossing(rows: Sequence[tuple[Sample, Callable[[], Image]]], wanted: str) -
     if not crossing:
         return ()
     named = ", ".join(crossing[:5]) + (", ..." if len(crossing) > 5 else "")
-    return (
+    note = (
         f"{len(crossing)} identities of this split are in another split too ({named}): a model "
-        "trained on that has seen them, and its figures here are too good",
+        "trained on that has seen them, and its figures here are too good"
     )
+    return (note,)
 
 
 def _clips(rows: Sequence[tuple[Sample, Callable[[], Image]]], root: Path) -> tuple[Clip, ...]:
