@@ -19,6 +19,7 @@ from dfedge_tools.evaluating.results import (
     Bin,
     Evaluation,
     FalseAlarms,
+    Histogram,
     Level,
     LevelFigures,
     Mistake,
@@ -37,8 +38,9 @@ from dfedge_tools.evaluating.units import (
     video_units,
 )
 
-LEAST = 5
+LEAST = 3
 """Units of a class below which a figure that needs them is not told."""
+HISTOGRAM_BINS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def evaluate(
         false_alarms=_false_alarms(videos, limits),
         reliability=reliability(units["video"]),
         roc=_roc(units["video"]),
+        histogram=_histogram(videos, clips),
         mistakes=tuple(_mistake(video) for video in worst_videos(videos, worst)),
         predictions=predictions,
         robustness=robustness,
@@ -260,6 +263,18 @@ def _roc(units: Units) -> tuple[tuple[float, float], ...]:
         return ()
     fpr, tpr, _ = roc_curve(units.labels, units.scores)
     return tuple((float(x), float(y)) for x, y in zip(fpr, tpr, strict=True))
+
+
+def _histogram(videos: Sequence[Video], clips: Sequence[Video]) -> Histogram:
+    def counts(members: Sequence[Video]) -> tuple[int, ...]:
+        stated = [v.fake_probability for v in members if v.fake_probability is not None]
+        return tuple(int(n) for n in np.histogram(stated, HISTOGRAM_BINS, (0.0, 1.0))[0])
+
+    return Histogram(
+        fakes=counts([video for video in clips if video.first.label]),
+        reals=counts([video for video in clips if not video.first.label]),
+        stills=counts([v for v in videos if v.is_still]) if len(clips) < len(videos) else (),
+    )
 
 
 def _mistake(video: Video) -> Mistake:

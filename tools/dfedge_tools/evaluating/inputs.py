@@ -22,7 +22,7 @@ from dfedge_tools.data.manifest import (
     read_manifest,
     read_stills,
 )
-from dfedge_tools.data.pack import HELD_FRACTION, SPLIT_SEED
+from dfedge_tools.data.packing_list import HELD_FRACTION, SPLIT_SEED
 from dfedge_tools.data.store import CropStore
 from dfedge_tools.evaluating.scores import Labelled
 from dfedge_tools.evaluating.units import HELD

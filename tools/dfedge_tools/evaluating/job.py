@@ -15,6 +15,7 @@ from dfedge.errors import UsageError
 from dfedge.runtime import Device
 from dfedge_tools.evaluating.card_metrics import card_metrics
 from dfedge_tools.evaluating.evaluation import (
+    LEAST,
     About,
     AlarmLimits,
     Rule,
@@ -51,7 +52,7 @@ class Request:
     score_is: Meaning = "auto"
     sample: int = 0
     frames: int | None = None
-    least: int = 5
+    least: int = LEAST
     max_false_alarms: float | None = None
     max_group_false_alarms: float | None = None
     pictures: bool = True

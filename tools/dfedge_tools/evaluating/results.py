@@ -8,7 +8,6 @@ import msgspec
 
 from dfedge_tools.evaluating.estimates import Estimate
 
-SCHEMA = "dfedge.evaluation/1"
 Level = Literal["frame", "video", "identity"]
 
 
@@ -142,6 +141,15 @@ class Bin(_Part, frozen=True, kw_only=True):
     count: int
 
 
+class Histogram(_Part, frozen=True, kw_only=True):
+    """How P(fake) of the videos spreads over equal-width bins from 0 to 1: a count a bin."""
+
+    fakes: tuple[int, ...]
+    reals: tuple[int, ...]
+    stills: tuple[int, ...]
+    """Genuine stills kept back."""
+
+
 class Robustness(_Part, frozen=True, kw_only=True):
     """What a disturbance does to the same pictures.
 
@@ -228,6 +236,7 @@ class Evaluation(_Part, frozen=True, kw_only=True):
     false_alarms: tuple[FalseAlarms, ...]
     reliability: tuple[Bin, ...]
     roc: tuple[tuple[float, float], ...]
+    histogram: Histogram
     mistakes: tuple[Mistake, ...]
     predictions: tuple[PredictionTable, ...] = ()
     robustness: tuple[Robustness, ...] = ()

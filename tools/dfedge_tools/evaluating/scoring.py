@@ -38,7 +38,7 @@ from dfedge.runtime import Device, open_model
 from dfedge.scoring import judge_track, quality_issues, suspect
 from dfedge.types import Box, Face, Image, TrackedFace
 from dfedge.verdict import ModelInfo, Observation, TrackVerdict
-from dfedge_tools.data.pack import central_face
+from dfedge_tools.data.faces import central_face
 from dfedge_tools.evaluating.inputs import Clip
 from dfedge_tools.evaluating.scores import Labelled, Scored, ScoreTable, scored
 

@@ -113,7 +113,8 @@ def _levels(levels: Sequence[LevelFigures]) -> Iterator[str]:
 
 def _points(found: Evaluation) -> Iterator[str]:
     yield ""
-    yield f"{'videos at a threshold':26}{'threshold':>10}  {'false positive rate':28}false negative rate"
+    heads = f"{'threshold':>10}  {'false positive rate':28}false negative rate"
+    yield f"{'videos at a threshold':26}{heads}"
     for point in found.points:
         at = "" if point.threshold is None else number(point.threshold)
         cells = [
@@ -142,7 +143,8 @@ def _shares(found: Evaluation) -> Iterator[str]:
 def _groups(found: Evaluation) -> Iterator[str]:
     for by in dict.fromkeys(group.by for group in found.groups):
         yield ""
-        yield f"{'by ' + by:26}{'fake':>5}{'real':>5}  {'video AUC':26}{'called FAKE':>12}{'fakes called REAL':>19}"
+        heads = f"{'video AUC':26}{'called FAKE':>12}{'fakes called REAL':>19}"
+        yield f"{'by ' + by:26}{'fake':>5}{'real':>5}  {heads}"
         for group in found.groups:
             if group.by == by:
                 cells = [share(group.figures[name].value) for name in ("fpr", "fnr")]
