@@ -11,12 +11,14 @@ from typing import Final
 
 from dfedge.errors import UsageError
 from dfedge_tools.training.config import Recipe
-from dfedge_tools.training.recipes import b0, convnext, ms_eff_gcvit
+from dfedge_tools.training.recipes import b0, convnext, heavy, ms_eff_gcvit, multitask
 
 FAMILIES: Final[tuple[tuple[Recipe, ...], ...]] = (
     b0.RECIPES,
     ms_eff_gcvit.RECIPES,
     convnext.RECIPES,
+    multitask.RECIPES,
+    heavy.RECIPES,
 )
 
 RECIPES: Final[dict[str, Recipe]] = {r.name: r for family in FAMILIES for r in family}

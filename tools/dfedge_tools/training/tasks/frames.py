@@ -34,14 +34,14 @@ class FrameTask:
         start_from: Checkpoint of a stage before; None: what the stage says under `initial`.
 
     Raises:
-        UsageError: The pictures lack something the stage draws or validates on.
+        UsageError: The pictures lack a class to learn from or to select by.
     """
 
     def __init__(self, stage: FrameStage, crops: Crops, start_from: Path | None = None) -> None:
         self.stage = stage
         self.crops = crops
         self.start_from = start_from
-        check_crops(stage, crops)
+        check_crops(crops)
         self._validation: ValidationSet | None = None
         self._teacher: Teacher | None = None
         if stage.distillation.teacher:
@@ -134,29 +134,20 @@ def mask_loss(masks: torch.Tensor, batch: Batch) -> torch.Tensor:
     return (cells.mean(dim=(1, 2, 3)) * known).sum() / known.sum().clamp(min=1)
 
 
-def check_crops(stage: FrameStage, crops: Crops) -> None:
-    """See that there is something to draw of each kind, and both classes to validate on.
+def check_crops(crops: Crops) -> None:
+    """See that there are genuine pictures to learn from, and both classes to select by.
+
+    Fakes to learn from need not be there: genuine pictures are blended in their place.
 
     Raises:
-        UsageError: Something is missing; the message says what, and what to do.
+        UsageError: A class is missing; the message says which, and what to do.
     """
-    train = [row.sample for row in crops.rows if row.sample.split == "train"]
-    mix = stage.mix
-    wanted = {
-        "genuine stills (mix.still_pairs)": (mix.still_pairs, "still", 0),
-        "genuine frames of clips (mix.clip_blend_pairs)": (mix.clip_blend_pairs, "clip", 0),
-        "manipulated frames of clips (mix.clip_pairs)": (mix.clip_pairs, "clip", 1),
-    }
-    for words, (pairs, kind, label) in wanted.items():
-        if pairs and not any(s.kind == kind and s.label == label for s in train):
+    there = {(row.sample.split, row.sample.label) for row in crops.rows}
+    for split, label in (("train", 0), ("val", 0), ("val", 1)):
+        if (split, label) not in there:
+            words = "manipulated" if label else "genuine"
+            purpose = "learn from" if split == "train" else "select by"
             raise UsageError(
-                f"--data: there are no {words} in split train; add a store that has some, or "
-                "draw none by --set"
-            )
-    labels = {row.sample.label for row in crops.rows if row.sample.split == "val"}
-    for label, words in ((0, "genuine"), (1, "fake")):
-        if label not in labels:
-            raise UsageError(
-                f"--data: there is no {words} picture in split val to select by; add a store that "
-                "has some (dfedge data split)"
+                f"--data: there is no {words} picture in split {split} to {purpose}; add a store "
+                "that has some (dfedge data split, dfedge data pack)"
             )
