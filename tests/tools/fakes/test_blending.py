@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dfedge.types import Image
-from dfedge_tools.fakes.blending import blend, mismatch, self_blend
-from dfedge_tools.fakes.regions import OUTLINES, Region, region_mask
+from dfedge_tools.fakes.blending import blend, harmonize, self_blend
+from dfedge_tools.fakes.mismatch import mismatch
 
 from ..conftest import KEYPOINTS, SIDE
 
@@ -68,24 +68,17 @@ def test_mismatch_keeps_the_picture(face: Image) -> None:
     assert np.corrcoef(face.reshape(-1), changed.reshape(-1))[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("region", list(OUTLINES))
-def test_region_follows_the_key_points(region: Region) -> None:
-    """Key points moved by 20 pixels move the region by as much."""
-    masks = []
-    for offset in (0, 20):
-        points = [value + offset * (n % 2 == 0) for n, value in enumerate(KEYPOINTS)]
-        rng = np.random.default_rng(1)
-        masks.append(
-            region_mask(points, (SIDE, SIDE), region, rng=rng, jitter=0.0, softness_pixels=0.0)
-        )
-    centres = [np.argwhere(mask > 0.5).mean(axis=0) for mask in masks]
-    assert np.allclose(centres[0] + (0, 20), centres[1], atol=0.6)
+def test_harmonizing_hides_a_step_in_colour(face: Image) -> None:
+    """A copy 30 levels brighter meets its surroundings at the seam, and keeps its detail."""
+    brighter = np.clip(face.astype(int) + 30, 0, 255).astype(np.uint8)
+    mask = np.zeros((SIDE, SIDE), np.float32)
+    mask[40:90, 40:90] = 1
+    hidden = harmonize(brighter, face, mask)
+    seam = np.zeros_like(mask, bool)
+    seam[40:90, 40] = seam[40:90, 89] = seam[40, 40:90] = seam[89, 40:90] = True
 
+    def step(inside: Image) -> float:
+        return float(np.abs(inside.astype(int) - face)[seam].mean())
 
-def test_mouth_lies_in_the_lower_face() -> None:
-    """The mouth region holds the mouth key point and not the eyes."""
-    rng = np.random.default_rng(0)
-    mask = region_mask(KEYPOINTS, (SIDE, SIDE), "mouth", rng=rng, jitter=0.0, softness_pixels=0.0)
-    assert 1.0 == mask[80, 63]
-    assert 0.0 == mask[52, 50]
-    assert 0.0 == mask[52, 76]
+    assert step(hidden) < step(brighter) / 4
+    assert np.corrcoef(hidden[45:85, 45:85].ravel(), face[45:85, 45:85].ravel())[0, 1] > 0.95

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
+import pytest
 import torch
 
 from dfedge.types import Image
 from dfedge_tools.data.store import CropStore
-from dfedge_tools.fakes.degrade import compress_together, degrade_together, h264
-from dfedge_tools.training.batches import BatchMaker, chain, crop_matrix, warp_crop
-from dfedge_tools.training.config import Mix, Recipe
+from dfedge_tools.fakes.config import Degradations, FakeMix
+from dfedge_tools.fakes.cutting import chain, crop_matrix, move_keypoints, warp_crop
+from dfedge_tools.training.batches import BatchMaker
+from dfedge_tools.training.config import FrameStage, LoopConfig, Mix
+from dfedge_tools.training.pools import Pools
 
-from ..conftest import BOX, SIDE
+from ..conftest import BOX, KEYPOINTS
 
-TINY = Recipe("tiny", side=64, blend_side=96, steps=4, mix=Mix(2, 1, 1, (("meb", 1.0),)))
+TINY = FrameStage(
+    name="tiny",
+    side=64,
+    blend_side=96,
+    mix=Mix(2, 1, 1, (("meb", 1.0),)),
+    loop=LoopConfig(steps=4),
+)
 
 
 def test_batch_is_balanced_and_shaped(tiny_store: CropStore) -> None:
@@ -68,31 +79,63 @@ def test_chain_does_both() -> None:
     assert np.allclose(by_hand, both[:, :2] @ point + both[:, 2])
 
 
-def test_equal_pictures_stay_equal(face: Image) -> None:
-    """What compresses a fake compresses its genuine twin: equal pictures come out equal."""
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        lot = compress_together([face] * 4, rng=rng, strength=1.0)
-        assert all(np.array_equal(lot[0], other) for other in lot[1:])
+def test_mirrored_crop_has_mirrored_key_points() -> None:
+    """In a mirrored crop the first eye is still the left one of the picture."""
+    plain, mirrored = (
+        np.reshape(
+            move_keypoints(KEYPOINTS, crop_matrix(BOX, scale=1.4, side=84, flip=flip)), (6, 2)
+        )
+        for flip in (False, True)
+    )
+    assert mirrored[0, 0] < mirrored[1, 0]
+    assert np.allclose(83 - plain[1, 0], mirrored[0, 0], atol=1e-3)
+    assert np.allclose(plain[3, 1], mirrored[3, 1])
 
 
-def test_only_noise_tells_twins_apart(face: Image) -> None:
-    """Two equal pictures differ after the chain by noise of at most 5 grey levels, or not."""
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        first, second = degrade_together([face, face], rng=rng, strength=1.0)
-        assert np.abs(first.astype(int) - second.astype(int)).mean() < 6
+def test_the_mix_of_fakes_decides(tiny_store: CropStore) -> None:
+    """Another mix in the recipe gives another batch from the same seed."""
+    swaps = replace(TINY, fakes=FakeMix(kinds=(("swap", 1.0),)))
+    clean = replace(
+        TINY, fakes=FakeMix(degradations=Degradations(*[0.0] * len(fields(Degradations))))
+    )
+    batches = [BatchMaker(tiny_store, stage)[5].images for stage in (TINY, swaps, clean)]
+    assert not torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[0], batches[2])
 
 
-def test_h264_returns_every_picture(face: Image) -> None:
-    """As many pictures come back as went in, in order, worse at a higher quantizer."""
-    darker = (face // 2).astype(np.uint8)
-    good = h264([face, darker], quantizer=18)
-    bad = h264([face, darker], quantizer=40)
-    assert [(SIDE, SIDE, 3)] * 2 == [i.shape for i in good]
+def test_donor_is_another_person_of_the_train_split(tiny_store: CropStore) -> None:
+    """Whoever gives a face to a swap is genuine, is trained on, and is not the one who gets it."""
+    pools = Pools.of(tiny_store)
+    rng = np.random.default_rng(0)
+    for row in [int(n) for n in pools.donors] * 3:
+        donor = tiny_store.rows[pools.donor_for(tiny_store, row, rng)].sample
+        own = tiny_store.rows[row].sample
+        assert ("train", 0) == (donor.split, donor.label)
+        assert donor.path != own.path
+        assert not own.target_id or donor.target_id != own.target_id
 
-    def error(images: list[Image]) -> float:
-        pairs = zip(images, (face, darker), strict=True)
-        return float(sum(np.abs(a.astype(int) - b.astype(int)).mean() for a, b in pairs))
 
-    assert error(good) < error(bad) < 40
+@pytest.mark.parametrize("missing", ["stills", "clips", "fakes"])
+def test_batches_without_a_kind_of_pictures(tiny_store: CropStore, missing: str) -> None:
+    """A store without stills, without clips or without manipulated frames fills a batch too."""
+    kept = {
+        "stills": lambda s: s.kind == "clip",
+        "clips": lambda s: s.kind == "still",
+        "fakes": lambda s: s.label == 0,
+    }[missing]
+    part = PartOfStore(tiny_store, [n for n, r in enumerate(tiny_store.rows) if kept(r.sample)])
+    batch = BatchMaker(part, TINY)[0]
+    assert 4.0 == batch.labels.sum().item()
+    assert (8, 3, 64, 64) == tuple(batch.images.shape)
+
+
+class PartOfStore:
+    """Some rows of a store; fakes lose the link to their original."""
+
+    def __init__(self, store: CropStore, rows: list[int]) -> None:
+        self._store, self._numbers = store, rows
+        self.rows = [replace(store.rows[n], original=None) for n in rows]
+
+    def image(self, row: int, /) -> Image:
+        """RGB picture of a row."""
+        return self._store.image(self._numbers[row])

@@ -43,7 +43,12 @@ _CODERS: Final[dict[VideoCodec, _Coder]] = {
     "vp9": _Coder(
         "libvpx-vp9",
         "vp9",
-        {"deadline": "realtime", "cpu-used": "8", "b": "0", "lag-in-frames": "0"},
+        {
+            "deadline": "realtime",
+            "cpu-used": "8",
+            "b": "0",
+            "lag-in-frames": "0",
+        },
         ("crf", "qmin", "qmax"),
     ),
 }
@@ -70,6 +75,9 @@ def video(
     motion: tuple[int, int] | None = None,
 ) -> list[Image]:
     """The pictures, all of one size, after a video encoder.
+
+    Predicted frames (`motion`) are for H.264 alone: what MPEG-4 makes of one depends a little on
+    the frames before its key frame.
 
     Args:
         images: Any number; odd sides are padded for the encoder and cut again.
@@ -99,10 +107,8 @@ def _code(images: Sequence[Image], coder: _Coder, quantizer: int, *, group: int)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = Fraction(1, 25)
     encoder.thread_count = 1
-    # libvpx counts the frames between key frames, the others those from one to the next
-    distance = str(group - 1 if coder.encoder == "libvpx-vp9" else group)
     chosen = {name: str(quantizer) for name in coder.quantizer}
-    encoder.options = {**coder.options, **chosen, "g": distance}
+    encoder.options = {**coder.options, **chosen, "g": str(group)}
     decoder = av.CodecContext.create(coder.decoder, "r")
     decoder.thread_count = 1
     packets = []

@@ -55,10 +55,11 @@ def soften(mask: Mask, sigma: float) -> Mask:
         return mask
     height, width = mask.shape
     if sigma < 3 or min(height, width) < 32:
-        return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)
-    half = cv2.resize(mask, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    half = cv2.GaussianBlur(half, (0, 0), sigma / 2)
-    return np.asarray(cv2.resize(half, (width, height)), np.float32)
+        soft = cv2.GaussianBlur(mask, (0, 0), sigma)
+    else:
+        half = cv2.resize(mask, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        soft = cv2.resize(cv2.GaussianBlur(half, (0, 0), sigma / 2), (width, height))
+    return np.clip(soft, 0, 1)
 
 
 def _resized(mask: Mask, sigma: float, *, threshold: float) -> Mask:

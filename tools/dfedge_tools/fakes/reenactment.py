@@ -42,7 +42,7 @@ def reenact(
     mask = draw_mask(keypoints, (height, width), region, rng=rng, softness=softness)
     inside, outside = image, image
     if rng.random() < 0.85:
-        amount = 0.03 + 0.03 * rng.random() + 0.04 * easy
+        amount = 0.04 + 0.04 * rng.random() + 0.03 * easy
         inside = change_expression(inside, keypoints, rng=rng, amount=amount, eyes=region == "eyes")
     strength = 0.4 + 0.6 * easy
     if rng.random() < 0.75:

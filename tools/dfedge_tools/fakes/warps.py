@@ -60,10 +60,7 @@ def move(
     )
     moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
     if rng.random() < 0.5:
-        mask = np.asarray(
-            cv2.warpAffine(mask, matrix, (width, height), borderMode=cv2.BORDER_CONSTANT),
-            np.float32,
-        )
+        mask = np.clip(cv2.warpAffine(mask, matrix, (width, height)), 0, 1)
     return np.asarray(moved, np.uint8), mask
 
 
