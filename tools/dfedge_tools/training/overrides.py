@@ -59,7 +59,7 @@ class _NoSuchKeyError(UsageError):
 
 
 def _changed(stage: Stage, keys: Sequence[str], value: str, setting: str) -> Stage:
-    values = msgspec.to_builtins(stage)
+    values = msgspec.json.decode(msgspec.json.encode(stage))
     place = values
     for key in keys[:-1]:
         place = place[_find(place, key, setting)]

@@ -12,9 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from dfedge.errors import UsageError
 from dfedge.types import Image
-from dfedge_tools.data.store import INDEX, CropStore, Row
+from dfedge_tools.data.store import CropStore, Row
 
 
 class Crops(Protocol):
@@ -48,9 +47,9 @@ def open_stores(folders: Sequence[Path]) -> Crops:
     """Open packed stores.
 
     Raises:
-        UsageError: A folder is missing or holds no store of today's format.
+        UsageError: A folder is missing, or holds no finished store of today's format.
     """
-    stores = [_open(folder) for folder in folders]
+    stores = [CropStore(folder) for folder in folders]
     return stores[0] if len(stores) == 1 else JoinedStores(stores)
 
 
@@ -60,18 +59,6 @@ def fingerprint(crops: Crops) -> str:
     for row in crops.rows:
         digest.update(msgspec.json.encode((row.sample, row.face.box)))
     return digest.hexdigest()
-
-
-def _open(folder: Path) -> CropStore:
-    if not (folder / INDEX).is_file():
-        raise UsageError(f"--data {folder}: there is no packed store; make one by dfedge data pack")
-    try:
-        return CropStore(folder)
-    except (ValueError, KeyError, OSError, msgspec.MsgspecError) as error:
-        raise UsageError(
-            f"--data {folder}: cannot be read as a packed store ({error}); pack the data again by "
-            "dfedge data pack"
-        ) from error
 
 
 def _moved(row: Row, start: int) -> Row:
