@@ -17,6 +17,7 @@ from dfedge_tools.evaluating.bootstrap import (
     threshold_figures,
 )
 from dfedge_tools.evaluating.estimates import (
+    auc_interval,
     binomial_interval,
     difference,
     estimates,
@@ -158,3 +159,23 @@ def test_difference_of_equal_scores_is_none() -> None:
     found = difference(clean, worse, least=5)
     assert found.high is not None
     assert found.high < 0
+
+
+def test_a_perfect_order_is_no_proof() -> None:
+    """Of four fakes above three genuine clips every round makes 1, and the interval is wide."""
+    scores = np.array([0.0, 1, 2, 3, 4, 5, 6])
+    units = Units(np.array([0, 0, 0, 1, 1, 1, 1]), scores, scores / 6, np.arange(7))
+    found = estimates(units, least=3)
+    assert found["auc"].low is not None
+    assert (1.0, 1.0) == (found["auc"].value, found["auc"].high)
+    assert 0.4 < found["auc"].low < 0.8
+    assert (0.0, None) == (found["eer"].value, found["eer"].high)
+    assert "says the same" in found["eer"].why
+
+
+def test_auc_interval_is_symmetric_and_narrows() -> None:
+    """Chance has an interval about one half; a hundred times the clips, a tenth of the width."""
+    low, high = auc_interval(0.5, 20, 20)
+    assert pytest.approx(1.0) == low + high
+    far_low, far_high = auc_interval(0.5, 2000, 2000)
+    assert pytest.approx((high - low) / 10, rel=0.1) == far_high - far_low

@@ -32,8 +32,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     """Every column survives, also names with commas, and frames without a face."""
     frame = Scored(
         'a, "b"', 1, "Deepfakes", "c23", "ffpp", "val", 1.25, frame=7, identity="033",
-        face_pixels=81.5, sharpness=120.0, brightness=99.0, novelty=1.5, pts_seconds=0.28, path="a,b.jpg",
-        issues=(Reason.TOO_BLURRY, Reason.TOO_DARK),
+        face_pixels=81.5, sharpness=120.0, brightness=99.0, novelty=1.5,
+        pts_seconds=0.28, path="a,b.jpg", issues=(Reason.TOO_BLURRY, Reason.TOO_DARK),
     )  # fmt: skip
     lost = Labelled("c", 0, "original", "c40", "ffpp", "val", frame=3, identity="055")
     path = tmp_path / "new" / "scores.csv"

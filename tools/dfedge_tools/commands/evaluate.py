@@ -147,7 +147,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--least",
         type=whole_number,
-        default=5,
+        default=3,
         metavar="N",
         help="fakes, or genuine ones, below which a figure that needs them is not defined "
         "(default: %(default)s)",
@@ -311,7 +311,7 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--predictions", *map(str, args.predictions)] if args.predictions else []
     words += ["--score-is", args.score_is] if args.score_is != "auto" else []
     words += ["--robustness"] if args.robustness else []
-    words += ["--least", str(args.least)] if args.least != 5 else []
+    words += ["--least", str(args.least)] if args.least != 3 else []
     for name in ("max_false_alarms", "max_group_false_alarms"):
         value = getattr(args, name)
         words += [f"--{name.replace('_', '-')}", f"{value:g}"] if value is not None else []

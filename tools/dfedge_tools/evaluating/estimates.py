@@ -3,7 +3,9 @@
 Intervals come from a bootstrap over identities (`dfedge_tools.evaluating.bootstrap`). Shares of
 counts get the wider of that and the binomial one of Clopper and Pearson (1934): of no false alarm
 among 15 genuine clips every round of a bootstrap makes zero, and the true share may still be a
-fifth.
+fifth. An AUC gets the wider of that and Newcombe's (2006): of a perfect order of seven clips every
+round makes one. Where only the bootstrap is left and it says the same in every round, there is no
+interval.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.stats import beta
 
 from dfedge_tools.evaluating.bootstrap import (
@@ -34,6 +37,9 @@ NEEDS_BOTH = frozenset({"auc", "ap", "eer", "ece", "balanced_accuracy", "precisi
 NEEDS_FAKES = {"recall": 0, "fnr": 0, "fpr_at_fnr_5": 20}
 NEEDS_REALS = {"fpr": 0, "fnr_at_fpr_1": 100, "fnr_at_fpr_5": 20}
 """Units of the class that must be there: of 15 genuine clips no 1% can be told."""
+
+NORMAL_975 = 1.959964
+"""The 97.5% quantile of the standard normal distribution."""
 
 Figures = Callable[[Units, Floats], dict[str, Floats]]
 """Figures of units under weights (rounds, N), each (rounds,)."""
@@ -145,6 +151,26 @@ def binomial_interval(count: int, total: int) -> tuple[float, float]:
     return low, high
 
 
+def auc_interval(auc: float, fakes: int, reals: int) -> tuple[float, float]:
+    """The 95% interval of an AUC by the score method of Newcombe (2006), his method 5.
+
+    R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney
+    statistic, part 2", Statistics in Medicine 25. It takes units as independent.
+    """
+    others = (fakes + reals) / 2 - 1
+
+    def beyond(true: float) -> float:
+        spread = 1 + others * ((1 - true) / (2 - true) + true / (1 + true))
+        variance = true * (1 - true) * spread / (fakes * reals)
+        return abs(auc - true) - NORMAL_975 * math.sqrt(variance)
+
+    edge = 1e-9
+    middle = min(max(auc, edge), 1 - edge)  # at 0 and 1 themselves there is a root of no interest
+    low = float(brentq(beyond, edge, middle)) if auc > edge else 0.0
+    high = float(brentq(beyond, middle, 1 - edge)) if auc < 1 - edge else 1.0
+    return low, high
+
+
 def _estimate(
     name: str, value: float, drawn: list[Floats], units: Units, groups: int, least: int
 ) -> Estimate:
@@ -161,11 +187,15 @@ def _estimate(
     if low_high is None:
         return Estimate(value=value, why="no interval: most rounds of the bootstrap lack a class")
     low, high = low_high
-    total = _SHARE_OF.get(name)
-    if total is not None:
-        of = total(units)
-        wide = binomial_interval(round(value * of), of)
-        low, high = min(low, wide[0]), max(high, wide[1])
+    wide = (low, high)
+    if name in _SHARE_OF:
+        total = _SHARE_OF[name](units)
+        wide = binomial_interval(round(value * total), total)
+    elif name == "auc":
+        wide = auc_interval(value, units.fakes, units.reals)
+    low, high = min(low, wide[0]), max(high, wide[1])
+    if low == high:
+        return Estimate(value=value, why="no interval: every round of the bootstrap says the same")
     return Estimate(value=value, low=low, high=high)
 
 

@@ -133,11 +133,8 @@ def _shares(found: Evaluation) -> Iterator[str]:
         cells = [share(row.called[label.value].value) for label in LABELS]
         name = f"{row.kind} {printable(row.name)}"
         yield f"{name:26}{row.count:6}" + "".join(f"{cell:>11}" for cell in cells)
-    selective = found.selective
-    yield (
-        f"decided {with_interval(selective.coverage, percent=True)} of clips; of those "
-        f"{with_interval(selective.error, percent=True)} wrongly"
-    )
+    yield f"called FAKE or REAL: {with_interval(found.selective.coverage, percent=True)} of clips"
+    yield f"of those wrongly: {with_interval(found.selective.error, percent=True)}"
 
 
 def _groups(found: Evaluation) -> Iterator[str]:

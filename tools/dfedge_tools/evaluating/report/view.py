@@ -226,11 +226,12 @@ def _points(found: Evaluation) -> Table:
         cells = (
             Cell(at),
             *(Cell("as named") if e is None else _cell(e, percent=True) for e in (fpr, fnr)),
+            Cell(printable(point.meaning)),
         )
-        rows.append(Row(f"{point.name}: {printable(point.meaning)}", cells))
+        rows.append(Row(point.name, cells))
     return Table(
         "Videos at or above a threshold, whatever else the card asks for.",
-        ("Point", "P(fake)", "False positive rate", "False negative rate"),
+        ("Point", "P(fake)", "False positive rate", "False negative rate", "What it stands for"),
         tuple(rows),
     )
 
