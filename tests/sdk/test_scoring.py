@@ -259,7 +259,9 @@ NOVELTY = NoveltyLimit(output="novelty", threshold=1.5, meaning="tests")
 WARY = structs.replace(DECISION, novelty=NOVELTY)
 
 
-def strange(track_id: int, logit: float, *novelties: float, decision: Decision = WARY) -> TrackVerdict:
+def strange(
+    track_id: int, logit: float, *novelties: float, decision: Decision = WARY
+) -> TrackVerdict:
     """A person seen in a frame for each novelty, with the same logit in all."""
     seen = [
         structs.replace(observation(logit, pts=index / 10), novelty=value)

@@ -1,46 +1,35 @@
-"""Calibration and thresholds from scores: the numbers of a card's decision.
+"""From scores to a decision: calibration, thresholds with their promises, and what they do.
 
-    python -m dfedge_tools.deciding.calibrate --scores runs/b0/scores.csv --out runs/b0/decision.json
-
-Scores are the CSV of training or of ``dfedge_tools.evaluating.evaluate``: a line a frame with ``video_id``,
-``label``, ``split`` (``val``: labelled clips; ``held``: genuine stills never trained on) and
-``logit``. Everything is done on the mean logit of a video, as the runtime does it.
+Everything is done on the mean logit of a video, as the runtime does it. Split ``held`` are genuine
+stills that were kept back; ``train`` is left out, since promises need scores the model was not
+fitted on; whatever else there is are labelled clips.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from dfedge_tools.evaluating.metrics import Scored, expected_calibration_error, videos
+from dfedge.errors import UsageError
+from dfedge_tools.deciding.conformal import Share
+from dfedge_tools.deciding.platt import FITS, CalibrationError, Fit, calibration_error, sigmoid
+from dfedge_tools.deciding.promises import (
+    HELD,
+    Limits,
+    Promise,
+    Thresholds,
+    find_thresholds,
+)
+from dfedge_tools.deciding.sweep import Choice, Sweep, choices, sweep
+from dfedge_tools.evaluating.metrics import videos
+from dfedge_tools.evaluating.scores import Scored
 
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the two thresholds promise on the data they are set on.
-
-    Attributes:
-        false_alarms: Largest share of genuine clips called FAKE.
-        still_false_alarms: Largest share of genuine stills, all sources together, called FAKE.
-        source_false_alarms: Largest share of the stills of any one source called FAKE.
-        misses: Largest share of fake clips called REAL.
-    """
-
-    false_alarms: float = 0.05
-    still_false_alarms: float = 0.02
-    source_false_alarms: float = 0.04
-    misses: float = 0.05
+STEP = 1e-6
+"""Of a threshold on P(fake), which is rounded to it on the side that keeps the promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +45,14 @@ class DecisionNumbers:
     """What goes into the ``decision`` of a card, and how it does on the data it was set on.
 
     ``P(fake) = sigmoid(logit / temperature + bias)``.
+
+    Attributes:
+        shares: Group of videos -> share called FAKE, UNCERTAIN and REAL.
+        counts: Group -> number of videos.
+        promises: Of false alarms, by group, the one that sets the threshold first; last of misses.
+        unseen_sources: See :class:`dfedge_tools.deciding.promises.Thresholds`.
+        choices: Of the sweep, for comparison.
+        notes: What a reader must know of the data, a sentence each.
     """
 
     temperature: float
@@ -63,180 +60,153 @@ class DecisionNumbers:
     fitted_on: str
     fake: Threshold
     real: Threshold
-    calibration_error: float
+    calibration_error: CalibrationError
     shares: dict[str, dict[str, float]]
-    """Group of videos -> share called FAKE, UNCERTAIN and REAL."""
     counts: dict[str, int]
-    """Group -> number of videos."""
+    promises: tuple[Promise, ...]
+    unseen_sources: dict[str, Share]
+    choices: tuple[Choice, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Promises that were widened, or that the check contradicts; a sentence each."""
+        return tuple(said for promise in self.promises if (said := _problem(promise)))
 
 
-def fit_platt(logits: Floats, labels: Floats, *, max_slope: float = 4.0) -> tuple[float, float]:
-    """Slope and bias of ``P(fake) = sigmoid(slope * logit + bias)`` that maximise likelihood.
-
-    Both classes weigh the same, so that a probability of one half means that neither is likelier,
-    whatever the share of fakes in the data. Targets are softened as Platt (1999) does, and Newton's
-    method finds the optimum. The slope is kept within (0, `max_slope`]: scores that run the wrong
-    way say nothing.
+def decide(
+    frames: Sequence[Scored],
+    limits: Limits | None = None,
+    *,
+    fitted_on: str,
+    fit: Fit = "likelihood",
+) -> DecisionNumbers:
+    """Calibration and thresholds for the scores of labelled clips and held-back stills.
 
     Raises:
-        ValueError: One of the classes is missing.
+        UsageError: There are no clips of both classes.
     """
-    fakes, reals = float(labels.sum()), float((1 - labels).sum())
-    if not fakes or not reals:
-        raise ValueError(f"calibration needs both classes, got {fakes:.0f} fake, {reals:.0f} real")
-    target = np.where(labels > 0.5, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
-    weight = np.where(labels > 0.5, 0.5 / fakes, 0.5 / reals)
-    centre, spread = float(logits.mean()), float(logits.std()) or 1.0
-    design = np.stack([(logits - centre) / spread, np.ones_like(logits)], axis=1)
-    parameters = np.zeros(2)
-    for _ in range(100):
-        stated = _sigmoid(design @ parameters)
-        gradient = design.T @ (weight * (stated - target)) + 1e-6 * parameters
-        curvature = (design * (weight * stated * (1 - stated))[:, None]).T @ design
-        move = np.linalg.solve(curvature + 1e-6 * np.eye(2), gradient)
-        parameters -= move
-        if float(np.abs(move).max()) < 1e-10:
-            break
-    slope = float(np.clip(parameters[0] / spread, 1e-3, max_slope))
-    return slope, float(parameters[1] - parameters[0] / spread * centre)
-
-
-def decide(frames: Sequence[Scored], limits: Limits, *, fitted_on: str) -> DecisionNumbers:
-    """Calibration and thresholds for the scores of val clips and held-back stills."""
-    clips = videos([f for f in frames if f.split == "val"])
-    stills = videos([f for f in frames if f.split == "held"])
+    limits = limits or Limits()
+    scored = judged_videos(frames)
+    clips = [v for v in scored if v.split != HELD]
+    if {v.label for v in clips} != {0, 1}:
+        raise UsageError(
+            f"the scores hold {sum(v.label == 1 for v in clips)} fake and "
+            f"{sum(v.label == 0 for v in clips)} genuine clips outside the splits train and "
+            f"{HELD}; a decision needs both"
+        )
     logits = np.array([v.logit for v in clips])
     labels = np.array([float(v.label) for v in clips])
-    slope, bias = fit_platt(logits, labels)
-    stated = _sigmoid(slope * logits + bias)
-    fake_at = fake_threshold(stated[labels < 0.5], limits.false_alarms)
-    for sources, allowed in _still_groups(stills, limits):
-        of_group = np.array([v.logit for v in stills if v.source in sources])
-        fake_at = max(fake_at, fake_threshold(_sigmoid(slope * of_group + bias), allowed))
-    real_at = min(real_threshold(stated[labels > 0.5], limits.misses), fake_at - 1e-4)
-    reals, fakes = int((labels < 0.5).sum()), int((labels > 0.5).sum())
+    slope, bias = FITS[fit](logits, labels)
+    found = find_thresholds(scored, limits)
+    fake_at, real_at = _probabilities(found, slope, bias)
     return DecisionNumbers(
         temperature=1 / slope,
         bias=bias,
         fitted_on=fitted_on,
-        fake=Threshold(
-            fake_at,
-            f"at most {limits.false_alarms:.0%} of {reals} genuine val clips"
-            + _still_promise(stills, limits)
-            + " score at or above",
+        fake=Threshold(fake_at, _fake_meaning(found)),
+        real=Threshold(real_at, _real_meaning(found)),
+        calibration_error=calibration_error(logits, labels, [v.group for v in clips], fit=fit),
+        shares=_shares(scored, slope, bias, fake_at, real_at),
+        counts=dict(sorted(Counter(_group(v) for v in scored).items())),
+        promises=(*found.false_alarms, found.misses),
+        unseen_sources=found.unseen_sources,
+        choices=choices(
+            sweep_of(scored, temperature=1 / slope, bias=bias), low_false_alarms=limits.false_alarms
         ),
-        real=Threshold(
-            real_at, f"at most {limits.misses:.0%} of {fakes} fake val clips score at or below"
-        ),
-        calibration_error=expected_calibration_error(
-            [int(v) for v in labels], [float(p) for p in stated], bins=5
-        ),
-        shares=_shares([*clips, *stills], slope, bias, fake_at, real_at),
-        counts=dict(sorted(Counter(_group(v) for v in [*clips, *stills]).items())),
+        notes=tuple(_notes(frames, scored)),
     )
 
 
-def fake_threshold(genuine: Floats, false_alarms: float) -> float:
-    """The lowest threshold that at most `false_alarms` of genuine probabilities reach.
+def judged_videos(frames: Sequence[Scored]) -> list[Scored]:
+    """One score a video that a promise may rest on: not trained on, of frames that count."""
+    return videos([frame for frame in frames if frame.split != "train" and not frame.issues])
 
-    Counted with one more genuine clip than there are, as conformal prediction does, so that the
-    promise holds for the next exchangeable clip; with too few clips to promise that at all, it is
-    just above the highest of them.
+
+def sweep_of(scored: Sequence[Scored], *, temperature: float, bias: float) -> Sweep:
+    """Every threshold on P(fake) of videos."""
+    clips = [v for v in scored if v.split != HELD]
+    stills = [v for v in scored if v.split == HELD and v.label == 0]
+    return sweep(
+        sigmoid(np.array([v.logit for v in clips]) / temperature + bias),
+        np.array([float(v.label) for v in clips]),
+        sigmoid(np.array([v.logit for v in stills]) / temperature + bias),
+    )
+
+
+def _probabilities(found: Thresholds, slope: float, bias: float) -> tuple[float, float]:
+    """Both thresholds on P(fake), rounded away from each other.
+
+    Where scores are so far apart that one threshold keeps both promises, it is put between them,
+    at one half if that is there, and next to nothing is uncertain.
     """
-    ordered = np.sort(genuine)[::-1]
-    allowed = max(0, math.floor(false_alarms * (len(ordered) + 1)) - 1)
-    return float(min(1.0, ordered[allowed] + 1e-4)) if len(ordered) else 1.0
+    fake = float(sigmoid(np.array([slope * found.fake + bias]))[0])
+    real = float(sigmoid(np.array([slope * found.real + bias]))[0])
+    if found.fake < found.real:
+        fake = real = min(max(0.5, fake), real)
+    fake_at = min(1.0, math.floor(fake / STEP + 1) * STEP)
+    real_at = max(0.0, math.ceil(real / STEP - 1) * STEP)
+    return round(fake_at, 6), round(min(real_at, fake_at - STEP), 6)
 
 
-def real_threshold(fake: Floats, misses: float) -> float:
-    """The highest threshold that at most `misses` of fake probabilities fall to; not below 0."""
-    ordered = np.sort(fake)
-    allowed = max(0, math.floor(misses * (len(ordered) + 1)) - 1)
-    return float(max(0.0, ordered[allowed] - 1e-4)) if len(ordered) else 0.0
+def _fake_meaning(found: Thresholds) -> str:
+    alarms = sorted(found.false_alarms, key=lambda promise: promise.group.startswith("stills of"))
+    said = "; ".join(_promised(promise) for promise in alarms)
+    return f"of new genuine faces like those it was set on, reached by {said}"
 
 
-def read_scores(path: Path) -> list[Scored]:
-    """Scores from CSV.
-
-    Raises:
-        ValueError: A column is missing or a number is none.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        return [
-            Scored(
-                row["video_id"],
-                int(row["label"]),
-                row["method"],
-                row["compression"],
-                row["source"],
-                row["split"],
-                float(row["logit"]),
-            )
-            for row in rows
-        ]
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{path}: not a file of scores ({error}); see --help") from error
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; writes the decision as JSON and prints the shares."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dfedge_tools.deciding.calibrate",
-        description=(__doc__ or "").split("\n\n")[0],
-    )
-    parser.add_argument("--scores", type=Path, required=True, help="CSV of scores")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    for name, told in (
-        ("false_alarms", "largest share of genuine clips called FAKE"),
-        ("still_false_alarms", "largest share of genuine stills called FAKE"),
-        ("source_false_alarms", "largest share of the stills of any one source called FAKE"),
-        ("misses", "largest share of fake clips called REAL"),
-    ):
-        default = getattr(Limits(), name)
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=float, default=default, help=f"{told} ({default})")
-    parser.add_argument(
-        "--fitted-on",
-        default="FaceForensics++ val clips, 10 frames each",
-        help="what the card says of the data (%(default)s)",
-    )
-    options = parser.parse_args(argv)
-    limits = Limits(
-        options.false_alarms,
-        options.still_false_alarms,
-        options.source_false_alarms,
-        options.misses,
-    )
-    numbers = decide(read_scores(options.scores), limits, fitted_on=options.fitted_on)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_bytes(msgspec.json.format(msgspec.json.encode(numbers), indent=2) + b"\n")
-    print(f"P(fake) = sigmoid(logit / {numbers.temperature:.3f} + {numbers.bias:.3f})")
-    print(f"FAKE at or above {numbers.fake.threshold:.3f}, REAL at or below", end=" ")
-    print(f"{numbers.real.threshold:.3f}; calibration error {numbers.calibration_error:.3f}")
-    for group, shares in numbers.shares.items():
-        told = "  ".join(f"{label} {share:6.1%}" for label, share in shares.items())
-        print(f"{group:24}{numbers.counts[group]:5}  {told}")
-    return 0
-
-
-def _still_groups(stills: Sequence[Scored], limits: Limits) -> list[tuple[frozenset[str], float]]:
-    """Sources that share a limit, and the limit: all together, then each alone."""
-    sources = sorted({still.source for still in stills})
-    if not sources:
-        return []
-    together = (frozenset(sources), limits.still_false_alarms)
-    return [together, *((frozenset([s]), limits.source_false_alarms) for s in sources)]
-
-
-def _still_promise(stills: Sequence[Scored], limits: Limits) -> str:
-    if not stills:
-        return ""
+def _real_meaning(found: Thresholds) -> str:
     return (
-        f", {limits.still_false_alarms:.0%} of {len(stills)} genuine held-back stills and "
-        f"{limits.source_false_alarms:.0%} of those of any source"
+        f"of new fakes by methods like those it was set on, kept under by {_promised(found.misses)}"
     )
+
+
+def _promised(promise: Promise) -> str:
+    kept = promise.kept
+    people = "" if promise.identities == promise.count else f" of {promise.identities} people"
+    return (
+        f"at most {percent(promise.made)} of {promise.group} ({promise.count}{people}; checked on "
+        f"people left out: {percent(kept.value)}, 95% {percent(kept.low)} to {percent(kept.high)})"
+    )
+
+
+def _problem(promise: Promise) -> str:
+    if promise.fails:
+        return (
+            f"{promise.group}: on people left out {percent(promise.kept.value)} "
+            f"(at least {percent(promise.kept.low)}) break the promise of at most "
+            f"{percent(promise.made)}: they are not alike"
+        )
+    if promise.is_widened:
+        return (
+            f"{promise.group}: {percent(promise.asked)} was asked for, but {promise.identities} "
+            f"people support no promise under 1 in {promise.identities + 1}, "
+            f"{percent(promise.made)}; that is what is promised"
+        )
+    return ""
+
+
+def _notes(frames: Sequence[Scored], scored: Sequence[Scored]) -> list[str]:
+    notes = []
+    seen = {frame.video_id for frame in frames if frame.split != "train"}
+    if unusable := len(seen) - len(scored):
+        notes.append(f"{unusable} videos without a usable frame were left out; they are UNCERTAIN")
+    left_out = len({frame.video_id for frame in frames if frame.split == "train"})
+    if left_out:
+        notes.append(f"{left_out} videos of split train were left out")
+    if not any(v.identity for v in scored if v.split != HELD):
+        notes.append(
+            "the table has no identities, so each video counts as a person of its own; where clips "
+            "show the same people, promises and intervals are too tight"
+        )
+    if not any(v.split == HELD for v in scored):
+        notes.append(f"there are no genuine stills (split {HELD}), so nothing is promised of them")
+    return notes
+
+
+def percent(share: float) -> str:
+    """A share with as many digits as mean something: 7.7%, 1%, 0.4%."""
+    return f"{100 * share:.2g}%" if share < 0.0995 else f"{100 * share:.0f}%"
 
 
 def _shares(
@@ -244,7 +214,7 @@ def _shares(
 ) -> dict[str, dict[str, float]]:
     groups: dict[str, list[float]] = {}
     for item in scored:
-        stated = float(_sigmoid(np.array([slope * item.logit + bias]))[0])
+        stated = float(sigmoid(np.array([slope * item.logit + bias]))[0])
         groups.setdefault(_group(item), []).append(stated)
     return {
         name: {
@@ -257,12 +227,6 @@ def _shares(
 
 
 def _group(item: Scored) -> str:
-    return f"still {item.source}" if item.split == "held" else f"clip {item.method}"
-
-
-def _sigmoid(values: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(values, -60, 60))), np.float64)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    if item.split == HELD:
+        return f"still {item.source or '?'}"
+    return f"clip {item.method or ('fake' if item.label else 'original')}"
