@@ -237,7 +237,7 @@ def _run(
         return Exit.DONE
     for path, reason in failures[:_SHOWN]:
         sys.stderr.write(f"dfedge: {printable(path)}: {printable(reason)}\n")
-    sys.stderr.write(f"dfedge: {len(failures):,} problems, listed in {report.failures}\n")
+    sys.stderr.write(f"dfedge: problems: {len(failures):,}, listed in {report.failures}\n")
     return Exit.UNREADABLE
 
 

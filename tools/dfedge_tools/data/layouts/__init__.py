@@ -52,12 +52,10 @@ def find_layout(root: Path, name: str = "auto") -> Layout:
         both = " and ".join(layout.name for layout in special)
         raise UsageError(f"{root}: looks like {both}; say which by --layout")
     if not found:
-        looked = "; ".join(
-            f"{layout.name}: {' or '.join(dict.fromkeys(layout.looks_for))}" for layout in wanted
-        )
+        looked = "".join(f"\n  {layout.name}: {' or '.join(layout.looks_for)}" for layout in wanted)
         raise UsageError(
-            f"{root}: has nothing of {'any known layout' if name == 'auto' else name}. Looked for "
-            f"{looked}. Is it the folder above or below? dfedge data layouts tells more"
+            f"{root}: has nothing of {'any known layout' if name == 'auto' else name}; is it the "
+            f"folder above or below? (dfedge data layouts tells more.) Looked for{looked}"
         )
     return (special or found)[0]
 

@@ -62,7 +62,7 @@ LAYOUT = Layout(
         "[train|val|valid|validation|test/]{real,fake}/*: videos or photographs",
         "[...]{real,fake}/CLIP/*: frames of a clip",
     ),
-    looks_for=tuple(f"{level or '.'}/{name}" for level in _SPLITS for name in _LABELS),
+    looks_for=tuple(str(PurePosixPath(level, name)) for level in _SPLITS for name in _LABELS),
     read=_read,
     general=True,
 )
