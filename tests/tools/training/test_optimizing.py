@@ -21,6 +21,12 @@ def _one(
     return net, Optimizer(groups, config, Team())
 
 
+def _overflow(net: nn.Linear, optimizer: Optimizer, *, times: int) -> None:
+    for _ in range(times):
+        optimizer.backward(net(torch.full((1, 2), float("inf"))).sum())
+        optimizer.step(1.0)
+
+
 def test_schedule_by_hand() -> None:
     """The rate climbs over the warm-up, peaks after it and ends at zero."""
     config = LoopConfig(steps=14, warmup_steps=4)
@@ -95,14 +101,11 @@ def test_float16_looks_for_a_scale() -> None:
     """With a scaled loss a step that overflows is skipped and the scale halved, a few times."""
     net, optimizer = _one(LoopConfig(steps=1, precision="float16"))
     before = optimizer.scaler.get_scale()
-    optimizer.backward(net(torch.full((1, 2), float("inf"))).sum())
-    optimizer.step(1.0)
+    _overflow(net, optimizer, times=1)
     assert [1.0, 1.0] == net.weight[0].tolist()
     assert before / 2 == optimizer.scaler.get_scale()
     with pytest.raises(DivergedError):
-        for _ in range(30):
-            optimizer.backward(net(torch.full((1, 2), float("inf"))).sum())
-            optimizer.step(1.0)
+        _overflow(net, optimizer, times=30)
 
 
 def test_bfloat16_computes_in_short_numbers() -> None:
