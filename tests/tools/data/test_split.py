@@ -102,6 +102,14 @@ def test_balanced_holds_the_shares_of_few_people_and_of_each_method() -> None:
     assert {"original", "m0", "m1", "m2"} == {s.method for s in done if s.split == "test"}
 
 
+def test_balanced_leaves_no_side_empty() -> None:
+    """Three people are a side each, the one with most rows for training."""
+    samples = [*swaps(1, people=3, fakes=0), replace(GIVEN, path="more", target_id="p1")]
+    samples[-1] = replace(samples[-1], video_id="more", original="more")
+    sides = {s.path: s.split for s in divide(samples, balanced=True).samples}
+    assert ["train", {"train", "val", "test"}] == [sides["p1_0"], set(sides.values())]
+
+
 def test_a_split_that_is_given_stays_and_draws_its_people_along() -> None:
     """Official rows keep theirs; a new clip of a val person joins val."""
     samples = swaps(7, people=30, fakes=0)

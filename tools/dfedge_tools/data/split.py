@@ -173,7 +173,10 @@ def _balanced(
     sides: Mapping[Node, Split],
     shares: Sequence[float],
 ) -> Iterator[tuple[Node, Split]]:
-    """Each free component to the side that lacks most of what it holds, the largest first."""
+    """Each free component to the side that lacks most of what it holds, the largest first.
+
+    The last ones go to sides that have nothing yet.
+    """
     held: dict[Node, Counter[tuple[object, ...]]] = defaultdict(Counter)
     total: Counter[tuple[object, ...]] = Counter()
     for sample in samples:
@@ -185,7 +188,7 @@ def _balanced(
         if side in have:
             have[side] += held[group]
     wanted = {s: share / sum(shares) for s, share in zip(SIDES, shares, strict=True) if share > 0}
-    for group in sorted(free, key=lambda group: -held[group].total()):
+    for done, group in enumerate(sorted(free, key=lambda group: -held[group].total())):
         counts = held[group]
 
         def lacking(side: Split, counts: Counter[tuple[object, ...]] = counts) -> float:
@@ -194,7 +197,8 @@ def _balanced(
                 for stratum, n in counts.items()
             )
 
-        side = max(wanted, key=lacking)
+        empty = [side for side in wanted if not have[side]]
+        side = max(empty if len(free) - done <= len(empty) else wanted, key=lacking)
         have[side] += counts
         yield group, side
 
