@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,9 +106,14 @@ def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(name: str, **options: Any) -> Any:
         if name == "convnext_tiny":
             options |= {"depths": (1, 1, 1, 1), "dims": (8, 16, 32, WIDTH)}
-        if name.startswith("vit_large_patch14_clip"):
-            options |= {"embed_dim": WIDTH, "num_heads": 4}
-        return create(name, **options)
+        if not name.startswith("vit_large_patch14_clip"):
+            return create(name, **options)
+        tower = create(name, **options, embed_dim=WIDTH, num_heads=4)
+        with torch.no_grad():  # fresh weights alone hardly look at the picture
+            for parameter in tower.parameters():
+                if parameter.ndim >= 2:
+                    parameter.normal_(std=1 / math.sqrt(math.prod(parameter.shape[1:])))
+        return tower
 
     monkeypatch.setattr(timm, "create_model", make)
     monkeypatch.setattr("dfedge_models.multitask.RGB_FEATURES", WIDTH)
@@ -140,8 +146,8 @@ def stages(small_networks: None) -> dict[str, Stage]:
             img_size=28,
             frames=3,
             depth=2,
-            clips=4,
-            parts=(Part("all", ("",), 2e-3, 0.05),),
+            clips=8,
+            parts=(Part("all", ("",), 5e-3, 0.05),),
         ),
     }
 
