@@ -18,7 +18,8 @@ examples:
   dfedge data check divided.csv
   dfedge data extract divided.csv --out frames/
   dfedge data crops frames/ --out crops/ --kinds scene
-  dfedge data pack crops/scene.csv --out store/
+  dfedge data check crops/scene/
+  dfedge data pack crops/scene/ --out store/
 
 dfedge data COMMAND --help tells more.
 """

@@ -104,13 +104,13 @@ def _add_crops(actions: Subparsers) -> None:
         help="cut the faces out of pictures",
         description="Find the face in each picture of a manifest, the same person through a clip, "
         "and cut\nsquares around it: tight 1.1, expanded 1.5 and scene 2.0 times the face box. "
-        "Each kind\ngets a manifest of its own. Goes on after a stop as extract does.",
+        "Each kind\ngets a folder and a manifest of its own. Goes on after a stop as extract does.",
         epilog=_EXIT_CODES
         + "\nexamples:\n  dfedge data crops frames/ --out crops/ --kinds scene\n",
         formatter_class=HelpFormatter,
     )
     add_manifest(parser)
-    _add_out(parser, "the crops and a manifest a kind")
+    _add_out(parser, "a folder a kind, each with a manifest.csv")
     parser.add_argument(
         "--kinds",
         nargs="+",
@@ -131,7 +131,7 @@ def _add_pack(actions: Subparsers) -> None:
         "over the\ngenuine frame it was made from, and pack all into one store of Zarr shards for "
         "dfedge\ntrain. Goes on after a stop as extract does.",
         epilog=_EXIT_CODES
-        + "\nexamples:\n  dfedge data pack crops/scene.csv stills.csv --out store/\n",
+        + "\nexamples:\n  dfedge data pack crops/scene/ stills.csv --out store/\n",
         formatter_class=HelpFormatter,
     )
     add_manifests(parser)
