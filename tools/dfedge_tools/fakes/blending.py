@@ -97,6 +97,6 @@ def harmonize(inside: Image, outside: Image, mask: Mask) -> Image:
     weight = cv2.GaussianBlur(known, (0, 0), near) + 0.02 * cv2.GaussianBlur(known, (0, 0), far)
     gap = np.asarray(gap, np.float32) * known[..., None]
     smooth = cv2.GaussianBlur(gap, (0, 0), near) + 0.02 * cv2.GaussianBlur(gap, (0, 0), far)
-    correction = np.asarray(smooth, np.float32) / (weight + 1e-4)[..., None]
-    correction = cv2.resize(correction, (width, height))
+    small = np.asarray(smooth, np.float32) / (weight + 1e-4)[..., None]
+    correction = cv2.resize(small, (width, height))
     return np.asarray(cv2.add(inside, correction, dtype=cv2.CV_8U), np.uint8)

@@ -7,12 +7,15 @@ exactly the same.
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from dfedge.types import Image
+
+Noise: TypeAlias = npt.NDArray[np.float32]
 
 _NORMAL = np.array([NormalDist().inv_cdf((n + 0.5) / 256) for n in range(256)], np.float32)
 """Quantiles of a normal distribution, so that a random byte becomes a normal number quickly."""
@@ -27,7 +30,8 @@ def tone(image: Image, gain: float, offset: float) -> Image:
 
 def noisy(image: Image, sigma: float, *, seed: int) -> Image:
     """Gaussian noise of standard deviation `sigma`, in grey levels."""
-    noise = _normal_field(image.shape, seed, sigma)
+    height, width = image.shape[:2]
+    noise = _normal_field((height, width, 3), seed, sigma)
     return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
 
 
@@ -100,7 +104,8 @@ def _from_centre(height: int, width: int) -> npt.NDArray[np.float32]:
     return np.asarray((down**2 + right**2) / 2, np.float32)
 
 
-def _normal_field(shape: tuple[int, ...], seed: int, sigma: float) -> npt.NDArray[np.float32]:
-    count = int(np.prod(shape))
-    codes = np.frombuffer(np.random.default_rng(seed).bytes(count), np.uint8)
-    return np.asarray((_NORMAL * np.float32(sigma))[codes].reshape(shape), np.float32)
+def _normal_field(shape: tuple[int, int, int], seed: int, sigma: float) -> Noise:
+    height, width, channels = shape
+    drawn = np.random.default_rng(seed).bytes(height * width * channels)
+    codes = np.frombuffer(drawn, np.uint8).reshape(height, width * channels)
+    return np.asarray(cv2.LUT(codes, _NORMAL * np.float32(sigma)), np.float32).reshape(shape)

@@ -16,6 +16,7 @@ from typing import Final, Literal
 import av
 import cv2
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from PIL import Image as PillowImage
 
 from dfedge.types import Image
@@ -104,12 +105,14 @@ def _code(images: Sequence[Image], coder: _Coder, quantizer: int, *, group: int)
     """Encode and decode; every `group` pictures begin with a key frame."""
     height, width = images[0].shape[:2]
     encoder = av.CodecContext.create(coder.encoder, "w")
+    assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = Fraction(1, 25)
     encoder.thread_count = 1
     chosen = {name: str(quantizer) for name in coder.quantizer}
     encoder.options = {**coder.options, **chosen, "g": str(group)}
     decoder = av.CodecContext.create(coder.decoder, "r")
+    assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1
     packets = []
     for number, image in enumerate(images):

@@ -119,8 +119,7 @@ def _old_camera(images: Images, rng: np.random.Generator, strength: float) -> li
 
 
 def _screen(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:
-    how = Recapture.draw(rng, strength)
-    return [recapture(i, how) for i in images]
+    return recapture(images, Recapture.draw(rng, strength))
 
 
 def _jpeg(images: Images, rng: np.random.Generator, strength: float) -> list[Image]:

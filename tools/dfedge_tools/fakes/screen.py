@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from dfedge.types import Image
 
 _SUBPIXELS = 3
+_ONE = 96
+"""Gain of 1 in the grid, whose numbers are whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +57,48 @@ class Recapture:
         )
 
 
-def recapture(image: Image, how: Recapture) -> Image:
-    """The picture as a camera sees it on a screen, at its own size."""
-    height, width = image.shape[:2]
+def recapture(images: Sequence[Image], how: Recapture) -> list[Image]:
+    """Pictures of one size as a camera sees them on a screen, at their own size."""
+    if not images:
+        return []
+    height, width = images[0].shape[:2]
     columns, rows = max(8, round(width * how.density)), max(8, round(height * how.density))
-    shown = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    large = (columns * _SUBPIXELS, rows * _SUBPIXELS)
-    lit = cv2.resize(shown, large, interpolation=cv2.INTER_NEAREST)
-    lit = cv2.multiply(lit, _grid(rows, columns, how.grid), dtype=cv2.CV_8U)
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
-    source = corners * np.array(large, np.float32)
-    target = (corners + how.tilt) * np.array([width, height], np.float32)
-    matrix = cv2.getPerspectiveTransform(source, target)
-    lit = cv2.GaussianBlur(lit, (3, 3), 0)
-    seen = cv2.warpPerspective(lit, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    seen = cv2.GaussianBlur(seen, (0, 0), how.focus)
+    grid = _grid(rows, columns, how.grid)
+    glare = _glare(height, width, how.glare)
+    view = _view((columns * _SUBPIXELS, rows * _SUBPIXELS), (width, height), how.tilt)
     levels = np.arange(256, dtype=np.float32) / 255
-    curve = how.black + (255 - how.black) * levels**how.gamma
-    seen = cv2.LUT(seen, np.clip(curve, 0, 255).astype(np.uint8))
-    return np.asarray(cv2.add(seen, _glare(height, width, how.glare), dtype=cv2.CV_8U), np.uint8)
+    curve = np.clip(how.black + (255 - how.black) * levels**how.gamma, 0, 255).astype(np.uint8)
+    out = []
+    for image in images:
+        shown = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        large = (columns * _SUBPIXELS, rows * _SUBPIXELS)
+        lit = cv2.resize(shown, large, interpolation=cv2.INTER_NEAREST)
+        lit = cv2.multiply(lit, grid, scale=1 / _ONE)
+        lit = cv2.GaussianBlur(lit, (3, 3), 0)
+        seen = cv2.warpPerspective(lit, view, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        seen = cv2.LUT(cv2.GaussianBlur(seen, (0, 0), how.focus), curve)
+        out.append(np.asarray(cv2.add(seen, glare, dtype=cv2.CV_8U), np.uint8))
+    return out
 
 
-def _grid(rows: int, columns: int, contrast: float) -> npt.NDArray[np.float32]:
-    """A cell is a red, a green and a blue stripe over a dark line; its mean is 1."""
+def _grid(rows: int, columns: int, contrast: float) -> npt.NDArray[np.uint8]:
+    """A cell is a red, a green and a blue stripe over a dark line; its mean is `_ONE`."""
     cell = np.full((_SUBPIXELS, _SUBPIXELS, 3), 1 - contrast, np.float32)
     for stripe in range(_SUBPIXELS):
         cell[:, stripe, stripe] = 1 + contrast
     cell[-1] *= 1 - 0.6 * contrast
-    cell /= cell.mean(axis=(0, 1))
-    return np.tile(cell, (rows, columns, 1))
+    cell *= _ONE / cell.mean(axis=(0, 1))
+    return np.tile(np.rint(cell).astype(np.uint8), (rows, columns, 1))
+
+
+def _view(
+    screen: tuple[int, int], picture: tuple[int, int], tilt: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    """3 x 3 from subpixels of the screen to pixels of the camera."""
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    source = corners * np.array(screen, np.float32)
+    target = (corners + tilt) * np.array(picture, np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
 
 
 def _glare(

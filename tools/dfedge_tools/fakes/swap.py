@@ -113,9 +113,9 @@ def relight(inside: Image, outside: Image, *, share: float) -> Image:
     height, width = inside.shape[:2]
     size = (max(2, width // 4), max(2, height // 4))
     first, second = (cv2.resize(i, size, interpolation=cv2.INTER_AREA) for i in (outside, inside))
-    gap = cv2.subtract(first, second, dtype=cv2.CV_32F) * share
-    gap = cv2.resize(cv2.GaussianBlur(gap, (0, 0), size[0] / 9), (width, height))
-    return np.asarray(cv2.add(inside, gap, dtype=cv2.CV_8U), np.uint8)
+    gap = cv2.GaussianBlur(cv2.subtract(first, second, dtype=cv2.CV_32F), (0, 0), size[0] / 9)
+    light = cv2.resize(gap, (width, height)) * share
+    return np.asarray(cv2.add(inside, light, dtype=cv2.CV_8U), np.uint8)
 
 
 def _onto(donor: Sequence[float], base: Sequence[float], *, whole: bool) -> Affine:
