@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dfedge.types import Image
-from dfedge_tools.data.align import align_rows
-from dfedge_tools.data.manifest import read_clip_frames, read_stills
-from dfedge_tools.data.store import CropStore, FaceRecord, build_store
+from dfedge_tools.data.faces import FaceRecord, write_faces
+from dfedge_tools.data.pack import pack_manifests
+from dfedge_tools.data.store import CropStore
 
 SIDE = 128
 KEYPOINTS = (50.0, 52.0, 76.0, 52.0, 63.0, 66.0, 63.0, 80.0, 38.0, 56.0, 90.0, 56.0)
@@ -35,14 +35,12 @@ def tiny_store(face: Image, tmp_path_factory: pytest.TempPathFactory) -> CropSto
     root = tmp_path_factory.mktemp("data")
     _write_stills(root / "stills", face)
     _write_clips(root / "clips", face)
-    samples = read_stills(root / "stills", held_fraction=0.2, seed=1)
-    frames = read_clip_frames(root / "clips")
-    return build_store(
-        root / "store",
-        [(root / "stills", samples), (root / "clips", frames)],
-        lambda _: FaceRecord(BOX, KEYPOINTS, 0.9),
-        align=align_rows,
-    )
+    manifests = [root / name / "manifest.csv" for name in ("stills", "clips")]
+    for manifest in manifests:  # the faces are given, so that they need not be found
+        pictures = manifest.parent.glob("*.png")
+        write_faces(manifest.parent, {p.name: FaceRecord(BOX, KEYPOINTS, 0.9) for p in pictures})
+    pack_manifests(manifests, root / "store", held_fraction=0.2)
+    return CropStore(root / "store")
 
 
 def _write_stills(folder: Path, face: Image) -> None:

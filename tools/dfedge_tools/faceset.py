@@ -25,7 +25,7 @@ from dfedge.crops import Preprocessor, crop_box, cut
 from dfedge.errors import UsageError
 from dfedge.faces import FaceFinder, open_face_finder
 from dfedge.types import Box, Image, Tensor
-from dfedge_tools.data.pack import central_face
+from dfedge_tools.data.faces import central_face
 
 MANIFEST = "manifest.csv"
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})

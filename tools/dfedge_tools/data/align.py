@@ -8,7 +8,8 @@ used without a mask.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -33,27 +34,41 @@ Warp = npt.NDArray[np.float32]
 """2 x 3 affine."""
 
 
-def align_rows(rows: list[Row], image: Callable[[int], Image]) -> list[Row]:
+def align_rows(rows: Sequence[Row], image: Callable[[int], Image]) -> list[Row]:
     """The rows, with `original` filled in for each fake whose genuine frame could be laid over."""
+    out = list(rows)
+    for fake, real in fakes_with_originals(rows):
+        found = align_fake(rows[fake], image(fake), rows[real], image(real), real)
+        out[fake] = replace(rows[fake], original=found)
+    return out
+
+
+def fakes_with_originals(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """(number of a fake, number of the genuine frame it was made from), where that is there."""
     genuine = {
         original_key(row.sample): number
         for number, row in enumerate(rows)
         if row.sample.kind == "clip" and row.sample.label == 0
     }
-    out = list(rows)
-    for number, row in enumerate(rows):
-        other = genuine.get(original_key(row.sample))
-        if row.sample.label == 0 or other is None:
-            continue
-        warp = align_pair(image(number), row.face.box, image(other), rows[other].face.box)
-        if warp is None:
-            continue
-        residual = residual_outside(image(number), row.face.box, image(other), warp)
-        if residual <= MAX_RESIDUAL:
-            a, b, c, d, e, f = (float(v) for v in warp.reshape(-1))
-            found = Alignment(other, (a, b, c, d, e, f), residual)
-            out[number] = Row(row.sample, row.offset, row.height, row.width, row.face, found)
-    return out
+    return [
+        (number, genuine[key])
+        for number, row in enumerate(rows)
+        if row.sample.label == 1 and (key := original_key(row.sample)) in genuine
+    ]
+
+
+def align_fake(
+    fake: Row, fake_image: Image, real: Row, real_image: Image, real_number: int
+) -> Alignment | None:
+    """How the genuine frame lies over a fake; None where it could not be laid over."""
+    warp = align_pair(fake_image, fake.face.box, real_image, real.face.box)
+    if warp is None:
+        return None
+    residual = residual_outside(fake_image, fake.face.box, real_image, warp)
+    if residual > MAX_RESIDUAL:
+        return None
+    a, b, c, d, e, f = (float(v) for v in warp.reshape(-1))
+    return Alignment(real_number, (a, b, c, d, e, f), residual)
 
 
 def align_pair(

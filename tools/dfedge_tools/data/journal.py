@@ -261,6 +261,9 @@ def move_into_place(unfinished: Path, out: Path, files: Iterable[str]) -> None:
 def remove_unfinished(out: Path) -> None:
     """Remove what a run left half done."""
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+    for pattern in (".dfedge-*.tmp", "*/.dfedge-*.tmp"):  # of manifests that were being written
+        for stray in out.glob(pattern):
+            stray.unlink()
 
 
 def is_reusable(record: Record, root: Path, out: Path, changed: list[str]) -> bool:
@@ -276,7 +279,7 @@ def is_reusable(record: Record, root: Path, out: Path, changed: list[str]) -> bo
                 return False
         except OSError:
             return False
-    different = [path for path in record.sources if _is_changed(record, root, path)]
+    different = [p for p, before in record.sources.items() if is_changed(before, root / p)]
     if different and record.failures:
         return False
     changed.extend(different)
@@ -293,10 +296,9 @@ def refuse_changed(out: Path, changed: Sequence[str]) -> None:
         )
 
 
-def _is_changed(record: Record, root: Path, path: str) -> bool:
-    before = record.sources[path]
-    there = (root / path).is_file()
-    return there if before is None else there and not before.is_of(root / path)
+def is_changed(before: Fingerprint | None, path: Path) -> bool:
+    """Whether a source has other content than it had, or can be read where it could not."""
+    return path.is_file() and (before is None or not before.is_of(path))
 
 
 START_AGAIN = "give another folder, or delete this one to start again"

@@ -50,12 +50,14 @@ def in_order(
     a crash is the end; more are spawned, with one thread each. Closing the iterator, or an
     exception in this process, ends them at once; so does the death of this process.
     """
+    if not items:
+        return
     if workers == 1:
         yield from _here(make_worker, items)
         return
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     todo = iter(items)
-    with _Processes(make_worker, workers) as processes:
+    with _Processes(make_worker, min(workers, len(items))) as processes:
         while True:
             while len(waiting) < workers * WAITING_PER_WORKER:
                 try:

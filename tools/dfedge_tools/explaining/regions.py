@@ -23,9 +23,10 @@ from dfedge.errors import UsageError
 from dfedge.faces import open_face_finder
 from dfedge.types import Box, Image, Tensor
 from dfedge_tools.data.align import align_rows, changed_mask
+from dfedge_tools.data.faces import FaceRecord, central_face
 from dfedge_tools.data.manifest import Sample, read_clip_frames
-from dfedge_tools.data.pack import central_face
-from dfedge_tools.data.store import FaceRecord, Row, read_image
+from dfedge_tools.data.pictures import read_image
+from dfedge_tools.data.store import Row
 from dfedge_tools.fakes.regions import OUTLINES, face_frame
 
 CHANGED = 0.5
