@@ -31,6 +31,25 @@ FORMATS = ("png", "jpg")
 
 _SHOWN = 10
 
+_EXTRACT = """\
+Take frames of all videos of a manifest, up to six of each scene (cuts are found by HSV
+histograms), into a folder with a manifest of its own. A picture counts as a video of one
+frame. A run that was stopped or killed goes on by the same command and leaves the same
+files.
+"""
+
+_CROPS = """\
+Find the face in each picture of a manifest, the same person through a clip, and cut
+squares around it: tight 1.1, expanded 1.5 and scene 2.0 times the face box. Each kind
+gets a folder and a manifest of its own. Goes on after a stop as extract does.
+"""
+
+_PACK = """\
+Decode the pictures of all manifests once, find their faces, lay each fake over the
+genuine frame it was made from, and pack all into one store of Zarr shards for dfedge
+train. Goes on after a stop as extract does.
+"""
+
 _EXIT_CODES = """\
 exit codes:
   0    done
@@ -72,9 +91,7 @@ def _add_extract(actions: Subparsers) -> None:
     parser = actions.add_parser(
         "extract",
         help="take frames of videos, scene by scene",
-        description="Take frames of all videos of a manifest, up to six of each scene (cuts are "
-        "found by HSV\nhistograms), into a folder with a manifest of its own. A run that was "
-        "stopped or killed\ngoes on by the same command and leaves the same files.",
+        description=_EXTRACT,
         epilog=_EXIT_CODES + "\nexamples:\n  dfedge data extract divided.csv --out frames/\n",
         formatter_class=HelpFormatter,
     )
@@ -102,9 +119,7 @@ def _add_crops(actions: Subparsers) -> None:
     parser = actions.add_parser(
         "crops",
         help="cut the faces out of pictures",
-        description="Find the face in each picture of a manifest, the same person through a clip, "
-        "and cut\nsquares around it: tight 1.1, expanded 1.5 and scene 2.0 times the face box. "
-        "Each kind\ngets a folder and a manifest of its own. Goes on after a stop as extract does.",
+        description=_CROPS,
         epilog=_EXIT_CODES
         + "\nexamples:\n  dfedge data crops frames/ --out crops/ --kinds scene\n",
         formatter_class=HelpFormatter,
@@ -127,9 +142,7 @@ def _add_pack(actions: Subparsers) -> None:
     parser = actions.add_parser(
         "pack",
         help="pack pictures of faces for training",
-        description="Decode the pictures of all manifests once, find their faces, lay each fake "
-        "over the\ngenuine frame it was made from, and pack all into one store of Zarr shards for "
-        "dfedge\ntrain. Goes on after a stop as extract does.",
+        description=_PACK,
         epilog=_EXIT_CODES
         + "\nexamples:\n  dfedge data pack crops/scene/ stills.csv --out store/\n",
         formatter_class=HelpFormatter,
@@ -156,7 +169,7 @@ def _add_pack(actions: Subparsers) -> None:
 
 def _add_out(parser: argparse.ArgumentParser, what: str) -> None:
     out = parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help=f"folder for {what}"
+        "--out", type=Path, required=True, metavar="FOLDER", help=f"folder to fill: {what}"
     )
     names_a_file(out)
 

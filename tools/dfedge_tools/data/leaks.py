@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -119,7 +120,7 @@ def find_leaks(
             else:
                 more += 1
     return Leaks(
-        rows=dict(sorted(Counter(sample.split for _, sample in rows).items())),
+        rows=_in_order(Counter(str(sample.split) for _, sample in rows)),
         undivided=len(everything) - len(rows),
         identities=tuple(_shared(_identities(rows))),
         clips=tuple(_shared(_clips(rows))),
@@ -152,7 +153,7 @@ def _shared(named: Iterable[tuple[str, Path, Sample]]) -> Iterator[Shared]:
         examples[name].setdefault(sample.split, path.as_posix())
     for name in sorted(counts):
         if len(counts[name]) > 1:
-            yield Shared(name, dict(sorted(counts[name].items())), examples[name])
+            yield Shared(name, _in_order(counts[name]), examples[name])
 
 
 def _same_bytes(
@@ -218,3 +219,7 @@ def _alike(
             same = here == there or digests.get(here, here) == digests.get(there, there)
             if not same:
                 yield Pair((one, other), (here.as_posix(), there.as_posix()), distance)
+
+
+def _in_order(counts: Counter[str]) -> dict[str, int]:
+    return {split: counts[split] for split in get_args(Split) if split in counts}

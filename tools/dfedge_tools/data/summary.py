@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from dfedge_tools.data.layouts import LAYOUTS, LeftOut
 from dfedge_tools.data.leaks import Leaks, Shared
-from dfedge_tools.data.manifest import Sample
+from dfedge_tools.data.manifest import Sample, Split
 
 SHOWN = 10
 """Files or leaks of a kind that are named on the terminal; --json names all."""
-
-_ORDER = ("train", "val", "test", "held", "")
 
 
 def counts(samples: Iterable[Sample]) -> list[dict[str, object]]:
@@ -30,7 +29,7 @@ def counts(samples: Iterable[Sample]) -> list[dict[str, object]]:
             "people": len({(s.source, i) for s in part for i in (s.target_id, s.source_id) if i}),
             "methods": dict(sorted(Counter(sample.method for sample in part).items())),
         }
-        for split, part in sorted(by_split.items(), key=lambda item: _ORDER.index(item[0]))
+        for split, part in sorted(by_split.items(), key=lambda item: get_args(Split).index(item[0]))
     ]
 
 
