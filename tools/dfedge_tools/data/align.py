@@ -127,7 +127,8 @@ def changed_mask(fake: Image, real: Image, row: Row) -> npt.NDArray[np.float32]:
     warp = np.asarray(row.original.warp, np.float32).reshape(2, 3)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     over = cv2.warpAffine(real, warp, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    difference = cv2.absdiff(fake, over).max(axis=2)
+    red, green, blue = cv2.split(cv2.absdiff(fake, over))
+    difference = cv2.max(cv2.max(red, green), blue)  # NumPy's max takes 25 times as long
     quarter = (max(1, width // 4), max(1, height // 4))
     small = cv2.resize(difference, quarter, interpolation=cv2.INTER_AREA).astype(np.float32)
     blurred = cv2.GaussianBlur(small, (0, 0), max(quarter) / 40)
