@@ -18,8 +18,9 @@ import timm
 import torch
 
 from dfedge.types import Image
+from dfedge_tools.data.faces import FaceRecord
 from dfedge_tools.data.manifest import Sample
-from dfedge_tools.data.store import FaceRecord, Row
+from dfedge_tools.data.store import Row
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.config import LoopConfig, Part, Phase, Stage
 from dfedge_tools.training.loop import RunOptions, Trainer

@@ -10,7 +10,7 @@ import torch
 
 from dfedge.types import Image
 from dfedge_models import ModelSignature
-from dfedge_tools.data.store import FaceRecord
+from dfedge_tools.data.faces import FaceRecord
 from dfedge_tools.fakes.codecs import jpeg
 from dfedge_tools.fakes.cutting import chain, crop_matrix, move_keypoints, warp_crop
 from dfedge_tools.training.tasks.stages import Cut
