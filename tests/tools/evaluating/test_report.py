@@ -145,9 +145,9 @@ def test_pictures_of_mistakes_only_where_they_may_be(found: Evaluation) -> None:
     """As data addresses with words for those who cannot see; without them their names remain."""
     import numpy as np
 
-    name = found.mistakes[0].video_id
+    clip = (found.mistakes[0].source, found.mistakes[0].video_id)
     jpeg = small_jpeg(np.zeros((400, 200, 3), np.uint8))
-    page = parsed(render_report(found, {name: jpeg}))
+    page = parsed(render_report(found, {clip: jpeg}))
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert (image["src"] or "").startswith("data:image/jpeg;base64,")
     assert image["alt"]

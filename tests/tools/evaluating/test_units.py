@@ -93,3 +93,14 @@ def test_without_a_card_one_half_decides() -> None:
     videos = judge_videos(ScoreTable(frames), NO_CARD)
     assert ["FAKE", "REAL"] == [video.label.value for video in videos]
     assert pytest.approx([0.5, 0.4750208]) == frame_units(frames, NO_CARD).probabilities.tolist()
+
+
+def test_equal_names_of_two_sources_are_two() -> None:
+    """Neither videos nor people of two data sets are mixed up."""
+    frames = (
+        row("000", 1, 1.0, source="dfd", identity="7"),
+        row("000", 1, 3.0, source="kodf", identity="7"),
+    )
+    videos = judge_videos(ScoreTable(frames), NO_CARD)
+    assert [1.0, 3.0] == [video.logit for video in videos]
+    assert [0, 1] == sorted(identity_units(videos, NO_CARD).groups.tolist())

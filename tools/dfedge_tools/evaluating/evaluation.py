@@ -100,9 +100,9 @@ def evaluate(
     decision = rule.decision
     videos = judge_videos(table, decision, clip_frames=rule.clip_frames)
     clips = [video for video in videos if not video.is_still] or videos
-    names = {video.first.video_id for video in clips}
+    judged = {video.first.clip for video in clips}
     units = {
-        "frame": frame_units((f for f in table.frames if f.video_id in names), decision),
+        "frame": frame_units((f for f in table.frames if f.clip in judged), decision),
         "video": video_units(clips),
         "identity": identity_units(clips, decision),
     }
@@ -140,7 +140,7 @@ def worst_videos(videos: Sequence[Video], count: int) -> list[Video]:
         return 0.5 - stated if video.first.label else stated - 0.5
 
     wrong = [v for v in videos if v.fake_probability is not None and depth(v) > 0]
-    return sorted(wrong, key=lambda video: (-depth(video), video.first.video_id))[:count]
+    return sorted(wrong, key=lambda video: (-depth(video), video.first.clip))[:count]
 
 
 def reliability(units: Units, bins: int = CALIBRATION_BINS) -> tuple[Bin, ...]:
@@ -220,13 +220,13 @@ def _selective(clips: Sequence[Video], least: int) -> Selective:
     return Selective(
         coverage=share(
             np.array([video.label in (Label.FAKE, Label.REAL) for video in clips], np.bool_),
-            group_numbers([video.first.group for video in clips]),
+            group_numbers([video.first.person for video in clips]),
             least=least,
             what="clips",
         ),
         error=share(
             np.array([video.is_wrong for video in decided], np.bool_),
-            group_numbers([video.first.group for video in decided]),
+            group_numbers([video.first.person for video in decided]),
             least=least,
             what="clips called FAKE or REAL",
         ),
@@ -252,7 +252,7 @@ def _alarms(source: str, videos: Sequence[Video], limit: float | None) -> FalseA
         count=len(videos),
         called_fake=int(alarmed.sum()),
         share=share(
-            alarmed, group_numbers([v.first.group for v in videos]), least=1, what="genuine"
+            alarmed, group_numbers([v.first.person for v in videos]), least=1, what="genuine"
         ),
         limit=limit,
     )

@@ -63,7 +63,7 @@ def shares(videos: Sequence[Video], *, least: int = 1) -> tuple[Shares, ...]:
 
 def called(videos: Sequence[Video], *, least: int = 1) -> dict[str, Estimate]:
     """The shares of the four labels."""
-    groups = group_numbers([video.first.group for video in videos])
+    groups = group_numbers([video.first.person for video in videos])
     return {
         label.value: share(
             np.array([video.label is label for video in videos], np.bool_),
@@ -111,7 +111,7 @@ def _figures(by: str, name: str, members: Sequence[Video], least: int) -> GroupF
 def _share_called(videos: Sequence[Video], label: Label, least: int, what: str) -> Estimate:
     chosen = np.array([video.label is label for video in videos], np.bool_)
     return share(
-        chosen, group_numbers([video.first.group for video in videos]), least=least, what=what
+        chosen, group_numbers([video.first.person for video in videos]), least=least, what=what
     )
 
 

@@ -23,15 +23,13 @@ from dfedge_tools.data.manifest import (
     read_stills,
 )
 from dfedge_tools.data.packing_list import HELD_FRACTION, SPLIT_SEED
-from dfedge_tools.data.store import CropStore
+from dfedge_tools.data.store import INDEX, CropStore
 from dfedge_tools.evaluating.scores import Labelled
 from dfedge_tools.evaluating.units import HELD
 from dfedge_tools.faceset import PICTURE_SUFFIXES, read_image
 
 DEFAULT_SPLIT = "val"
 EVERYTHING = "all"
-STORE_FILES = ("index.json", "zarr.json")
-"""A folder with one of these is a store of packed crops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def read_data(place: Path, *, split: str | None = None) -> Data:
         return _of_split(place, rows, split, manifest.root)
     if not place.is_dir():
         raise UsageError(f"{place}: is not there; give a folder, a manifest or a store")
-    if any((place / name).is_file() for name in STORE_FILES):
+    if (place / INDEX).is_file():
         store = CropStore(place)
         rows = [(row.sample, partial(store.image, n)) for n, row in enumerate(store.rows)]
         return _of_split(place, rows, split, place)

@@ -83,7 +83,7 @@ class _Material:
     unreadable: tuple[str, ...] = ()
     predictions: tuple[PredictionTable, ...] = ()
     robustness: tuple[Robustness, ...] = ()
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    pictures: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
 
 
 def run(request: Request) -> Done:
@@ -205,18 +205,17 @@ def _worst(table: ScoreTable, rule: Rule, request: Request) -> list[Scored]:
 
 def _clip_pictures(
     scorer: BundleScorer, clips: Sequence[Clip], table: ScoreTable, rule: Rule, request: Request
-) -> dict[str, bytes]:
-    by_name = {clip.row.video_id: clip for clip in clips}
+) -> dict[tuple[str, str], bytes]:
+    by_clip = {clip.row.clip: clip for clip in clips}
     shown = {
-        row.video_id: scorer.picture(by_name[row.video_id], row)
-        for row in _worst(table, rule, request)
+        row.clip: scorer.picture(by_clip[row.clip], row) for row in _worst(table, rule, request)
     }
-    return {name: picture for name, picture in shown.items() if picture is not None}
+    return {clip: picture for clip, picture in shown.items() if picture is not None}
 
 
 def _file_pictures(
     folder: Path, table: ScoreTable, rule: Rule, request: Request
-) -> dict[str, bytes]:
+) -> dict[tuple[str, str], bytes]:
     """Pictures whose paths lead somewhere, from the folder of the table or from here."""
     shown = {}
     for row in _worst(table, rule, request):
@@ -225,7 +224,7 @@ def _file_pictures(
             (p for p in places if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()), None
         )
         if picture is not None:
-            shown[row.video_id] = small_jpeg(read_image(picture))
+            shown[row.clip] = small_jpeg(read_image(picture))
     return shown
 
 

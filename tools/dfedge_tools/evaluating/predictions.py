@@ -229,11 +229,12 @@ def _scored(
 ) -> Scored:
     text = {name: str(value) for name, (_, value) in fields.items()}
     method = text.get("method", "unknown" if label else "original")
+    rate = text.get("compression", "")
     return Scored(
-        text["name"],
+        f"{rate}/{text['name']}" if rate else text["name"],
         label,
         method,
-        text.get("compression", ""),
+        rate,
         text.get("source", stem),
         "",
         identity=text.get("identity", ""),
@@ -264,10 +265,9 @@ def _notes(
 def _refuse_repeats(rows: Sequence[tuple[str, object]], entries: Sequence[Prediction]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for (where, _), entry in zip(rows, entries, strict=True):
-        row = entry.row
-        before = seen.setdefault((row.source, f"{row.video_id}\0{row.compression}"), where)
+        before = seen.setdefault(entry.row.clip, where)
         if before != where:
-            raise ValueError(f"{where} is of {row.video_id}, as {before} is")
+            raise ValueError(f"{where} is of {entry.row.video_id}, as {before} is")
 
 
 def _score(where: str, name: str, value: object) -> float:

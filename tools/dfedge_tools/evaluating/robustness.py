@@ -57,10 +57,10 @@ def run_sweeps(
     quiet: bool,
 ) -> tuple[Robustness, ...]:
     """Every level of every sweep on the clips, whose undisturbed rows are in `clean`."""
-    names = {clip.row.video_id for clip in clips}
+    chosen = {clip.row.clip for clip in clips}
     kept = ScoreTable(
-        tuple(row for row in clean.frames if row.video_id in names),
-        tuple(row for row in clean.faceless if row.video_id in names),
+        tuple(row for row in clean.frames if row.clip in chosen),
+        tuple(row for row in clean.faceless if row.clip in chosen),
     )
     before = judge_videos(kept, rule.decision, clip_frames=rule.clip_frames)
     out = []
@@ -77,11 +77,11 @@ def compare(
     kind: str, level: float, before: Sequence[Video], after: Sequence[Video], *, least: int
 ) -> Robustness:
     """What a disturbance did to the videos that had a face before it."""
-    then = {video.first.video_id: video for video in after}
+    then = {video.first.clip: video for video in after}
     pairs = [
-        (video, then[video.first.video_id])
+        (video, then[video.first.clip])
         for video in before
-        if video.logit is not None and video.first.video_id in then
+        if video.logit is not None and video.first.clip in then
     ]
     scored = [(a, b) for a, b in pairs if b.logit is not None]
     clean, changed = (video_units([pair[side] for pair in scored]) for side in (0, 1))
@@ -121,7 +121,7 @@ def _by_turns(parts: Sequence[Sequence[Clip]]) -> list[Clip]:
 
 
 def _rank(clip: Clip, seed: int) -> int:
-    return zlib.crc32(f"{seed}:{clip.row.video_id}".encode())
+    return zlib.crc32(f"{seed}:{clip.row.source}/{clip.row.video_id}".encode())
 
 
 def _changing(change: Callable[[Image, int], Image]) -> Disturbance:

@@ -71,6 +71,17 @@ class Labelled:
         """What the bootstrap draws as a whole: the identity, or the video where it is unknown."""
         return self.identity or self.video_id
 
+    @property
+    def person(self) -> str:
+        """The group among those of all sources: people of two sources differ, whatever they are
+        called."""
+        return f"{self.source}/{self.group}"
+
+    @property
+    def clip(self) -> tuple[str, str]:
+        """Source and video: what tells it from all others."""
+        return self.source, self.video_id
+
 
 @dataclass(frozen=True, slots=True)
 class Scored(Labelled):
@@ -151,13 +162,13 @@ def write_scores(path: Path, frames: Sequence[Scored], faceless: Sequence[Labell
 def _collect(path: Path, reader: csv.DictReader[str]) -> ScoreTable:
     frames: list[Scored] = []
     faceless: list[Labelled] = []
-    labels: dict[str, int] = {}
+    labels: dict[tuple[str, str], int] = {}
     seen: Counter[str] = Counter()
     try:
         for row in reader:
             frame = _parse(row, number=seen[row["video_id"]])
             seen[frame.video_id] += 1
-            if labels.setdefault(frame.video_id, frame.label) != frame.label:
+            if labels.setdefault(frame.clip, frame.label) != frame.label:
                 raise ValueError(f"{frame.video_id} has label {frame.label} here and another above")
             if isinstance(frame, Scored):
                 frames.append(frame)

@@ -32,7 +32,7 @@ from dfedge.frame_scorers import (
     Sighting,
 )
 from dfedge.media import open_media
-from dfedge.models import Kept, Models
+from dfedge.models import Models
 from dfedge.pipeline import FramePipeline
 from dfedge.runtime import Device, open_model
 from dfedge.scoring import judge_track, quality_issues, suspect
@@ -196,7 +196,7 @@ class BundleScorer:
         issues = quality_issues(box, quality, self.card.decision.quality)
         whole = self._models.looks_at_whole_frames
         height, width = image.shape[:2]
-        crop: Kept = image if whole else cut(image, region, self.card.crop.pad_value)
+        crop = image if whole else cut(image, region, self.card.crop.pad_value)
         subject = THE_FRAME if whole else 0
         face = TrackedFace(0, Face(box, record.score, ()))
         sighting = Sighting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -78,17 +79,17 @@ def judge_videos(table: ScoreTable, decision: Decision, *, clip_frames: int = 1)
     Args:
         clip_frames: frames the model takes at once.
     """
-    scored: dict[str, list[Scored]] = {}
-    sampled: dict[str, int] = {}
-    first: dict[str, Labelled] = {}
+    first: dict[tuple[str, str], Labelled] = {}
+    sampled: Counter[tuple[str, str]] = Counter()
+    scored: dict[tuple[str, str], list[Scored]] = {}
     for row in (*table.frames, *table.faceless):
-        first.setdefault(row.video_id, row)
-        sampled[row.video_id] = sampled.get(row.video_id, 0) + 1
+        first.setdefault(row.clip, row)
+        sampled[row.clip] += 1
     for frame in table.frames:
-        scored.setdefault(frame.video_id, []).append(frame)
+        scored.setdefault(frame.clip, []).append(frame)
     return [
-        _judge(row, scored.get(name, []), decision, sampled[name], clip_frames)
-        for name, row in first.items()
+        _judge(row, scored.get(clip, []), decision, sampled[clip], clip_frames)
+        for clip, row in first.items()
     ]
 
 
@@ -96,14 +97,14 @@ def video_units(videos: Sequence[Video]) -> Units:
     """The videos that have a score."""
     known = [video for video in videos if video.logit is not None]
     return _units(
-        [(v.first.label, v.logit or 0.0, v.fake_probability or 0.0, v.first.group) for v in known]
+        [(v.first.label, v.logit or 0.0, v.fake_probability or 0.0, v.first.person) for v in known]
     )
 
 
 def frame_units(frames: Iterable[Scored], decision: Decision) -> Units:
     """Every frame for itself."""
     return _units(
-        [(f.label, f.logit, calibrate(f.logit, decision.calibration), f.group) for f in frames]
+        [(f.label, f.logit, calibrate(f.logit, decision.calibration), f.person) for f in frames]
     )
 
 
@@ -115,12 +116,12 @@ def identity_units(videos: Sequence[Video], decision: Decision) -> Units:
     rows: dict[tuple[str, int], list[float]] = {}
     for video in videos:
         if video.logit is not None and video.first.identity:
-            rows.setdefault((video.first.identity, video.first.label), []).append(video.logit)
+            rows.setdefault((video.first.person, video.first.label), []).append(video.logit)
     means = {key: math.fsum(logits) / len(logits) for key, logits in rows.items()}
     return _units(
         [
-            (label, mean, calibrate(mean, decision.calibration), identity)
-            for (identity, label), mean in means.items()
+            (label, mean, calibrate(mean, decision.calibration), person)
+            for (person, label), mean in means.items()
         ]
     )
 

@@ -12,14 +12,15 @@ from dfedge_tools.evaluating.results import Evaluation
 __all__ = ["render_report"]
 
 
-def render_report(found: Evaluation, pictures: Mapping[str, bytes]) -> str:
+def render_report(found: Evaluation, pictures: Mapping[tuple[str, str], bytes]) -> str:
     """The report as an HTML document, in the style of that of ``dfedge detect``.
 
     It loads nothing (no script, no font, no picture from elsewhere; its content security policy
     forbids it) and treats every name in it as hostile.
 
     Args:
-        pictures: JPEGs of the mistakes by their ``video_id``; where one is missing none is shown.
+        pictures: JPEGs of the mistakes by their source and ``video_id``; those that are missing are
+            not shown.
     """
     environment = Environment(
         loader=ChoiceLoader(

@@ -22,7 +22,7 @@ _PAGE = {
 }  # fmt: skip
 """Colour in the plot to the variable of the page that takes its place, so that dark pages work."""
 
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9, "svg.fonttype": "none", "text.color": INK, "axes.labelcolor": INK,
     "axes.edgecolor": SOFT, "xtick.color": SOFT, "ytick.color": SOFT, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.8,

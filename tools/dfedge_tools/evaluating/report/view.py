@@ -125,11 +125,11 @@ class ReportView:
     facts: tuple[tuple[str, str], ...]
 
 
-def report_view(found: Evaluation, pictures: Mapping[str, bytes]) -> ReportView:
+def report_view(found: Evaluation, pictures: Mapping[tuple[str, str], bytes]) -> ReportView:
     """Everything the report tells.
 
     Args:
-        pictures: JPEGs of the mistakes by ``video_id``.
+        pictures: JPEGs of the mistakes by source and ``video_id``.
     """
     level = found.level("video")
     auc = Estimate(why="no face was found") if level is None else level.figures["auc"]
@@ -334,8 +334,8 @@ def _call(row: Shares) -> CallRow:
     )
 
 
-def _mistake(each: Mistake, pictures: Mapping[str, bytes]) -> MistakeView:
-    jpeg = pictures.get(each.video_id)
+def _mistake(each: Mistake, pictures: Mapping[tuple[str, str], bytes]) -> MistakeView:
+    jpeg = pictures.get((each.source, each.video_id))
     kind = ", ".join(part for part in (each.source, each.method, each.compression) if part)
     return MistakeView(
         href="" if jpeg is None else f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
