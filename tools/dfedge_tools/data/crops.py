@@ -278,7 +278,7 @@ def _check(manifest: Path, listed: Manifest, kinds: Sequence[CropKind]) -> None:
     if videos:
         raise UsageError(
             f"{manifest}: lists {len(videos)} videos, the first is {videos[0]}; take their frames "
-            "first (dfedge data frames) and give the manifest of those"
+            "first (dfedge data extract) and give the manifest of those"
         )
 
 

@@ -89,7 +89,7 @@ def _samples(manifest: Path, held_fraction: float) -> tuple[Path, list[Sample]]:
     for sample in listed.samples:
         problem = None
         if sample.media == "video":
-            problem = "is a video; take its frames and faces first (dfedge data frames, crops)"
+            problem = "is a video; take its frames and faces first (dfedge data extract, crops)"
         elif sample.kind == "clip" and not sample.split:
             problem = "has no split; divide the manifest first (dfedge data split)"
         if problem:
