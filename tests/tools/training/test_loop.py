@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from dfedge.errors import UsageError
 from dfedge_tools.data.store import CropStore
 from dfedge_tools.training import checkpoints
+from dfedge_tools.training.batches import Batch
 from dfedge_tools.training.config import FrameStage, LoopConfig, Mix, Phase
 from dfedge_tools.training.loop import RunOptions, Trainer
+from dfedge_tools.training.task import Loss
 from dfedge_tools.training.tasks.frames import FrameTask
+from dfedge_tools.training.validate import normalize
 
 TINY = FrameStage(
     name="tiny",
@@ -132,8 +136,73 @@ def test_another_recipe_is_refused(tiny_store: CropStore, tmp_path: Path) -> Non
         _train(tiny_store, tmp_path, replace(TINY, seed=2))
 
 
-def test_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
-    """A file that is no checkpoint of ours is refused by name."""
-    torch.save({"weights": torch.zeros(1)}, tmp_path / "last.pt")
-    with pytest.raises(UsageError, match=r"last\.pt: is no training checkpoint"):
-        checkpoints.load(tmp_path / "last.pt")
+def test_score_that_stands_still_ends_the_stage(tiny_store: CropStore, tmp_path: Path) -> None:
+    """With patience the stage ends after as many validations without a better score, for good."""
+
+    class Flat(TinyTask):
+        def validate(self, net: nn.Module) -> dict[str, float]:
+            """The same each time."""
+            return {"score": 0.5}
+
+    stage = replace(TINY, loop=replace(TINY.loop, steps=20, patience=2))
+    options = RunOptions(tmp_path, workers=0, validate_every=2, quiet=True)
+    progress = Trainer(Flat(stage, tiny_store), stage, options).run()
+    assert (True, 6) == (progress.finished, progress.step)
+    assert 6 == Trainer(Flat(stage, tiny_store), stage, options).run().step
+
+
+def test_accumulated_step_is_the_large_one(tiny_store: CropStore, tmp_path: Path) -> None:
+    """Two batches added up move a network without norms as one batch of both does: the same
+    weights but for the rounding of float64. Two processes of a team would take the same two."""
+
+    class NoNorm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 3, stride=8, dtype=torch.float64)
+            self.last = nn.Linear(4, 1, dtype=torch.float64)
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            """(B, 3, S, S) -> (B,) and an empty mask."""
+            maps = self.first(images.double()).relu()
+            masks = images.new_zeros(len(images), 1, images.shape[-1] // 8, images.shape[-1] // 8)
+            return self.last(maps.mean(dim=(2, 3)))[:, 0], masks
+
+    class Small(FrameTask):
+        def network(self) -> nn.Module:
+            """The loop has set the seed."""
+            return NoNorm()
+
+        def loss(self, net: nn.Module, batch: Batch) -> Loss:
+            """Of the label alone, in float64."""
+            logits, _ = net(normalize(batch.images))
+            total = nn.functional.binary_cross_entropy_with_logits(logits, batch.labels.double())
+            return Loss(total, {"cls": total.detach()})
+
+    class Large(Small):
+        def batches(self, *, team_size: int) -> Dataset[Batch]:
+            """Both batches of a step as one."""
+            return _Pairs(super().batches(team_size=2))
+
+    ends = []
+    for task, accumulate in ((Small, 2), (Large, 1)):
+        stage = replace(TINY, loop=replace(TINY.loop, accumulate=accumulate))
+        options = RunOptions(tmp_path / task.__name__, workers=0, validate_every=100, quiet=True)
+        trainer = Trainer(task(stage, tiny_store), stage, options)
+        trainer.run()
+        ends.append(trainer.net.state_dict())
+    first, second = ends
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=1e-9, atol=1e-12)
+
+
+class _Pairs(Dataset[Batch]):
+    """Batches `2 n` and `2 n + 1` of another data set as one."""
+
+    def __init__(self, made: Dataset[Batch]) -> None:
+        self.made = made
+
+    def __getitem__(self, number: int) -> Batch:
+        pair = [self.made[2 * number], self.made[2 * number + 1]]
+        return Batch(
+            *(torch.cat([getattr(batch, f.name) for batch in pair]) for f in fields(Batch))
+        )
