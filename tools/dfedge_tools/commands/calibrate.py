@@ -164,9 +164,11 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--layer",
+        action="append",
+        default=[],
         metavar="TENSOR",
-        help="tensor of the graph whose distance is taken (default: what the last linear layer "
-        "reads)",
+        help="tensor of the graph whose distance is taken, a map or a vector; may be repeated "
+        "(default: what the first three strided convolutions after the stem read)",
     )
     group.add_argument(
         "--set-quality",
@@ -225,7 +227,7 @@ def _request(args: argparse.Namespace) -> Request:
         references=tuple(Path(place) for place in args.reference),
         novel=args.novel,
         count=args.count,
-        layer=args.layer,
+        layers=tuple(args.layer),
         set_quality=args.set_quality,
         out=args.out,
         name=args.name,

@@ -47,7 +47,7 @@ class Request:
     references: tuple[Path, ...] = ()
     novel: float = 0.01
     count: int = 2000
-    layer: str | None = None
+    layers: tuple[str, ...] = ()
     set_quality: bool = False
     name: str | None = None
     metrics: Path | None = None
@@ -86,7 +86,7 @@ class Done:
             "novelty": novelty
             and {
                 "limit": novelty.limit,
-                "tensor": novelty.tensor,
+                "tensors": novelty.tensors,
                 "dimensions": novelty.dimensions,
                 "classes": novelty.classes,
                 "groups": novelty.groups,
@@ -214,7 +214,7 @@ def _novelty(request: Request, bundle: Bundle, card: DetectorCard) -> NoveltyFou
     reference = read_reference(
         request.references, bundle, card, count=request.count, quiet=request.quiet
     )
-    return add_novelty(bundle, card, reference, share=request.novel, layer=request.layer)
+    return add_novelty(bundle, card, reference, share=request.novel, layers=request.layers)
 
 
 def _write(
@@ -240,7 +240,13 @@ def _write(
 
 def _novelty_lines(found: NoveltyFound) -> Iterator[str]:
     learned = ", ".join(f"{count} {name}" for name, count in found.classes.items())
-    yield f"novelty: distance of {found.tensor} ({found.dimensions} numbers) from {learned}"
+    numbers, kept = found.dimensions
+    yield from textwrap.wrap(
+        f"novelty: distance of {', '.join(found.tensors)} ({kept} of {numbers} dimensions) from "
+        f"{learned}",
+        WIDTH,
+        subsequent_indent="  ",
+    )
     yield f"above {found.limit.threshold:g} a face is out of distribution"
     for group in found.groups:
         share = group.flagged

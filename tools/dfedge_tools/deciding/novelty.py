@@ -1,9 +1,9 @@
 """How unlike known faces a face is: Mahalanobis distance of its features, fitted and limited.
 
 Lee, Lee, Lee and Shin, "A Simple Unified Framework for Detecting Out-of-Distribution Samples and
-Adversarial Attacks" (NeurIPS 2018): class-conditional means and one covariance of the features that
-the last layer reads. Classes are label and source, since a studio portrait and a news clip are both
-usual faces; the covariance is shrunk as Ledoit and Wolf (2004) do, since features may be as many as
+Adversarial Attacks" (NeurIPS 2018): class-conditional means and one covariance of features of
+several layers. Classes are label and source, since a studio portrait and a news clip are both usual
+faces; the covariance is shrunk as Ledoit and Wolf (2004) do, since features may be as many as
 faces. The limit is set on faces that were kept back, with the promise of
 :mod:`dfedge_tools.deciding.conformal`.
 """
@@ -24,6 +24,7 @@ from dfedge.bundles.card import DetectorCard, NoveltyLimit
 from dfedge.bundles.opset import import_onnxruntime
 from dfedge.errors import FidelityError, UsageError
 from dfedge.types import Tensor
+from dfedge_tools.deciding.calibrate import percent
 from dfedge_tools.deciding.conformal import (
     Floats,
     Share,
@@ -33,17 +34,20 @@ from dfedge_tools.deciding.conformal import (
 )
 from dfedge_tools.deciding.reference import FaceInputs, Reference
 from dfedge_tools.deciding.surgery import (
+    FEATURES,
     OUTPUT_NAME,
     Matrix,
-    feature_tensor,
+    usual_tensors,
+    with_features,
     with_novelty,
-    with_output,
     without_novelty,
 )
 from dfedge_tools.exporting.graph import serialize
 
 LEAST_OF_CLASS = 20
 """Faces; the mean of fewer says little, so they belong to no class of their own."""
+MAX_DIMENSIONS = 64
+"""Of the distance: more make the graph larger and found no more (docs/decision.md)."""
 BATCH = 8
 
 
@@ -67,15 +71,16 @@ class NoveltyFound:
 
     Attributes:
         model: bytes of the graph.
-        tensor: whose distance it is, and its dimensions.
+        tensors: whose distance it is.
+        dimensions: of the features they make, and those that are kept of them.
         classes: label and source -> faces it was fitted on.
         problems: promises that had to be widened, a sentence each.
     """
 
     model: bytes
     limit: NoveltyLimit
-    tensor: str
-    dimensions: int
+    tensors: tuple[str, ...]
+    dimensions: tuple[int, int]
     classes: dict[str, int]
     groups: tuple[NoveltyGroup, ...]
     problems: tuple[str, ...]
@@ -87,14 +92,14 @@ def add_novelty(
     reference: Reference,
     *,
     share: float,
-    layer: str | None = None,
+    layers: Sequence[str] = (),
 ) -> NoveltyFound:
     """Fit the distance on known faces, put it into the graph, and set its limit.
 
     Args:
         card: of `bundle`.
         share: largest share of new faces like those kept back that may lie above the limit.
-        layer: tensor to take; None for what the last linear layer reads.
+        layers: tensors to take; none for the usual ones.
 
     Raises:
         UsageError: the graph or the faces do not allow it.
@@ -105,24 +110,17 @@ def add_novelty(
             f"{bundle.path}: is of ONNX Runtime's format; give the .onnx bundle it was made from"
         )
     old = without_novelty(onnx.load_from_string(bundle.read("model")))
-    tensor = layer or feature_tensor(old, card.output.name)
-    features = _run(with_output(old, tensor).SerializeToString(), card, reference.known, tensor)
-    if features.ndim != 2:
-        raise UsageError(
-            f"--layer {tensor}: is of shape {features.shape[1:]} a face; name a tensor (batch, D)"
-        )
+    maps = card.input.frames == 1
+    tensors = tuple(layers) or usual_tensors(old, card.output.name, maps=maps)
+    graph = with_features(old, tensors).SerializeToString()
+    features = _run(graph, card, reference.known, FEATURES)
     names = [_class_name(face) for face in reference.known]
     whiten, centres, classes = fit_classes(features.astype(np.float64), names)
-    model = serialize(with_novelty(old, tensor, whiten, centres))
+    model = serialize(with_novelty(old, tensors, whiten, centres))
     _check_logits(old.SerializeToString(), model, card, reference.kept_back[:BATCH])
     values = _run(model, card, reference.kept_back, OUTPUT_NAME)[:, 0].astype(np.float64)
     threshold, groups, problems = _limit(values, reference.kept_back, share)
-    meaning = "; ".join(
-        f"at most {max(share, smallest_promise(group.flagged.identities)):.2g} of new "
-        f"{group.name} ({group.flagged.count}; checked on people left out: "
-        f"{group.flagged.value:.2g}, 95% {group.flagged.low:.2g} to {group.flagged.high:.2g})"
-        for group in groups
-    )
+    meaning = "; ".join(_promised(group, share) for group in groups)
     return NoveltyFound(
         model=model,
         limit=NoveltyLimit(
@@ -130,8 +128,8 @@ def add_novelty(
             threshold=threshold,
             meaning=f"of faces like those kept back, above it lie {meaning}",
         ),
-        tensor=tensor,
-        dimensions=features.shape[1],
+        tensors=tensors,
+        dimensions=(features.shape[1], whiten.shape[1]),
         classes=classes,
         groups=groups,
         problems=problems,
@@ -139,7 +137,10 @@ def add_novelty(
 
 
 def fit_classes(features: Floats, names: Sequence[str]) -> tuple[Matrix, Matrix, dict[str, int]]:
-    """What makes distances of features (N, D): a matrix (D, D) and the centres (C, D) after it.
+    """What makes distances of features (N, D): a matrix (D, K) and the centres (C, K) after it.
+
+    Every feature is scaled to a deviation of 1 first, so that shrinking favours none; K are the
+    directions that vary most within classes, at most :data:`MAX_DIMENSIONS`.
 
     Raises:
         UsageError: no class has :data:`LEAST_OF_CLASS` faces, or the features do not vary.
@@ -150,18 +151,28 @@ def fit_classes(features: Floats, names: Sequence[str]) -> tuple[Matrix, Matrix,
             f"--reference: no source has {LEAST_OF_CLASS} faces of one label to learn from"
         )
     owners = np.array(names)
+    spread = features.std(axis=0)
+    if not (np.isfinite(features).all() and spread.max() > 0):
+        raise UsageError("--reference: the features do not vary; choose another --layer")
+    scale = 1 / np.maximum(spread, spread.max() * 1e-6)
     means = np.stack([features[owners == name].mean(axis=0) for name in counts])
     residuals = np.concatenate(
         [features[owners == name] - mean for name, mean in zip(counts, means, strict=True)]
     )
-    covariance = LedoitWolf(assume_centered=True).fit(residuals).covariance_
+    covariance = LedoitWolf(assume_centered=True).fit(residuals * scale).covariance_
     values, vectors = np.linalg.eigh(covariance)
-    if not values[-1] > 0 or not np.isfinite(values).all():
-        raise UsageError(
-            "--reference: the features of its faces do not vary; choose another --layer"
-        )
-    whiten = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-9))
+    kept = slice(-MAX_DIMENSIONS, None)
+    whiten = scale[:, np.newaxis] * vectors[:, kept] / np.sqrt(values[kept])
     return whiten.astype(np.float32), (means @ whiten).astype(np.float32), counts
+
+
+def _promised(group: NoveltyGroup, share: float) -> str:
+    flagged = group.flagged
+    made = max(share, smallest_promise(flagged.identities))
+    return (
+        f"at most {percent(made)} of new {group.name} ({flagged.count}; checked on people left "
+        f"out: {percent(flagged.value)}, 95% {percent(flagged.low)} to {percent(flagged.high)})"
+    )
 
 
 def video_means(values: Floats, faces: Sequence[FaceInputs]) -> tuple[Floats, list[FaceInputs]]:
@@ -194,8 +205,9 @@ def _limit(
         groups.append(NoveltyGroup(kind, float(np.median(own)), flagged))
         if smallest_promise(flagged.identities) > share:
             problems.append(
-                f"novelty of {kind}: {share:.2g} was asked for, but {flagged.identities} people "
-                f"support no promise under 1 in {flagged.identities + 1}; that is what is promised"
+                f"novelty of {kind}: {percent(share)} was asked for, but {flagged.identities} "
+                f"people support no promise under 1 in {flagged.identities + 1}; that is what is "
+                "promised"
             )
     threshold = float(np.ceil(max(limits.values()) * 1e4) / 1e4)
     return threshold, tuple(groups), tuple(problems)
@@ -224,13 +236,13 @@ def _check_logits(
 ) -> None:
     """The logits must not hang on whether novelty is measured."""
     old, new = (_run(model, card, faces, card.output.name) for model in (before, after))
-    if not npt_equal(old, new):
+    if not same_bits(old, new):
         raise FidelityError(
             "the logits changed when the graph got its second output; nothing was written. Fit it "
             "on the float32 bundle and quantize that"
         )
 
 
-def npt_equal(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> bool:
+def same_bits(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> bool:
     """Whether two arrays are the same to the bit."""
     return first.shape == second.shape and first.tobytes() == second.tobytes()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -16,13 +18,18 @@ from dfedge.crops import Preprocessor
 from dfedge.errors import UsageError
 from dfedge.faces import open_face_finder
 from dfedge.types import Image, Tensor
-from dfedge_tools.evaluating.inputs import EVERYTHING, Clip, read_data, read_held_stills
+from dfedge_tools.data.manifest import MANIFEST, Sample, read_manifest
+from dfedge_tools.evaluating.inputs import EVERYTHING, read_data, read_held_stills
 from dfedge_tools.evaluating.scores import Labelled
-from dfedge_tools.faceset import cut_face
+from dfedge_tools.faceset import cut_face, read_image
 
 TRAIN = "train"
 KEPT_BACK_OF = 5
 """Where a set has no splits, every fifth person, by a hash of the name, is kept back."""
+
+
+_Picture: TypeAlias = tuple[Labelled, Callable[[], Image]]
+"""What is known of a picture, and how to get at its pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,38 +110,65 @@ def read_reference(
 
 
 def _split(place: Path, frames: int) -> tuple[list[_Unit], list[_Unit]]:
-    clips = [clip for clip in read_data(place, split=EVERYTHING).clips if clip.pictures]
+    clips = _clips(place)
     if not clips:
         raise UsageError(f"--reference {place}: holds no pictures; give frames, not videos")
-    is_known = _knower(place, clips)
+    is_known = _knower(place, [pictures[0][0] for pictures in clips])
     known: list[_Unit] = []
     kept: list[_Unit] = []
-    for clip in clips:
-        (known if is_known(clip.row) else kept).extend(_units(clip, frames))
+    for pictures in clips:
+        (known if is_known(pictures[0][0]) else kept).extend(_units(pictures, frames))
     return known, kept
 
 
-def _knower(place: Path, clips: Sequence[Clip]) -> Callable[[Labelled], bool]:
+def _clips(place: Path) -> list[list[_Picture]]:
+    """The pictures of each clip, or each still; rows of a manifest without a label are genuine."""
+    if not place.is_file() and not (place / MANIFEST).is_file():
+        clips = read_data(place, split=EVERYTHING).clips
+        return [[(p.row, p.load) for p in clip.pictures] for clip in clips if clip.pictures]
+    manifest = read_manifest(place, label=0)
+    found: dict[tuple[str, str], list[_Picture]] = {}
+    for sample in manifest.samples:
+        if sample.media == "picture":
+            load = partial(read_image, manifest.file(sample))
+            found.setdefault((sample.source, sample.video_id), []).append((_row(sample), load))
+    return [sorted(pictures, key=lambda picture: picture[0].frame) for pictures in found.values()]
+
+
+def _row(sample: Sample) -> Labelled:
+    return Labelled(
+        sample.video_id,
+        sample.label,
+        sample.method,
+        sample.compression,
+        sample.source,
+        sample.split,
+        frame=sample.frame,
+        identity=sample.target_id,
+        path=sample.path,
+    )
+
+
+def _knower(place: Path, rows: Sequence[Labelled]) -> Callable[[Labelled], bool]:
     """Which clips of a place the model knows."""
-    splits = {clip.row.split for clip in clips}
+    splits = {row.split for row in rows}
     if TRAIN in splits:
         return lambda row: row.split == TRAIN
-    if splits == {""} and all(clip.row.label == 0 and len(clip.pictures) == 1 for clip in clips):
+    if splits == {""} and not any(row.label or row.identity for row in rows):
         held = {clip.row.video_id for clip in read_held_stills(place).clips}
         return lambda row: row.video_id not in held
     return lambda row: _hash(row.group) % KEPT_BACK_OF != 0
 
 
-def _units(clip: Clip, frames: int) -> Iterator[_Unit]:
+def _units(pictures: Sequence[_Picture], frames: int) -> Iterator[_Unit]:
     """Each picture, or the clip's frames put together for a model of clips."""
-    pictures = clip.pictures
     still = len(pictures) == 1
     if frames == 1:
-        for picture in pictures:
-            yield _Unit(picture.row, (picture.load,), still)
+        for row, load in pictures:
+            yield _Unit(row, (load,), still)
     elif not still:
         chosen = [pictures[step * len(pictures) // frames] for step in range(frames)]
-        yield _Unit(clip.row, tuple(picture.load for picture in chosen), is_still=False)
+        yield _Unit(pictures[0][0], tuple(load for _, load in chosen), is_still=False)
 
 
 def _spread(units: Sequence[_Unit], count: int) -> list[_Unit]:

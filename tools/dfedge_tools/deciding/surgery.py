@@ -1,7 +1,7 @@
 """A second output in an exported graph: the distance of its features from known ones.
 
-The features are what the last linear layer reads. With a matrix ``whiten`` and class centres, both
-in the graph as constants, the output is
+Features are tensors of the graph: maps (batch, C, H, W), averaged over their places, and vectors
+(batch, C). With a matrix ``whiten`` and class centres, constants of the graph, the output is
 
     novelty = sqrt(min over classes of mean over dimensions of (features @ whiten - centre)^2)
 
@@ -10,25 +10,63 @@ so that every runtime only reads a number: about 1 for a usual face.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from dfedge.errors import UsageError
 
 OUTPUT_NAME = "novelty"
+FEATURES = "novelty.features"
 PREFIX = "novelty."
 """Of the names of all nodes and constants that are added."""
+MAPS = 3
+"""At strides 2 to 8 in usual networks: texture, not yet the decision."""
 PASSED_THROUGH = frozenset({"Add", "Cast", "Identity", "Reshape", "Squeeze", "Sub", "Unsqueeze"})
 """Operators between the last linear layer and the logits that are looked through."""
 REDUCE_AXES_INPUT = 18
 """ONNX opset from which ReduceMean takes its axes as an input."""
 
 Matrix = npt.NDArray[np.float32]
+
+
+def usual_tensors(proto: onnx.ModelProto, logits: str, *, maps: bool) -> tuple[str, ...]:
+    """The features that are taken unless others are named.
+
+    Those are the maps that the first strided convolutions after the stem read. What the last layer
+    reads is of little use: a network trained to tell two classes maps what it does not know onto
+    what it knows (docs/decision.md has the figures).
+
+    Args:
+        maps: whether maps have a row an input; not so in a model of clips. Without maps it is the
+            tensor that the last linear layer reads.
+
+    Raises:
+        UsageError: there is neither a map nor a single last linear layer.
+    """
+    found = strided_inputs(proto)[:MAPS] if maps else ()
+    return found or (feature_tensor(proto, logits),)
+
+
+def strided_inputs(proto: onnx.ModelProto) -> tuple[str, ...]:
+    """What each strided convolution reads, in order, but for those that read the picture."""
+    makers = {name: node for node in proto.graph.node for name in node.output}
+    pictures = {entry.name for entry in proto.graph.input}
+    found: dict[str, None] = {}
+    for node in proto.graph.node:
+        strides = [list(entry.ints) for entry in node.attribute if entry.name == "strides"]
+        if node.op_type != "Conv" or not strides or max(strides[0]) < 2:
+            continue
+        name = node.input[0]
+        while name in makers and makers[name].op_type in ("Cast", "Pad"):
+            name = makers[name].input[0]
+        if name in makers and name not in pictures:
+            found[name] = None
+    return tuple(found)
 
 
 def feature_tensor(proto: onnx.ModelProto, logits: str) -> str:
@@ -43,9 +81,7 @@ def feature_tensor(proto: onnx.ModelProto, logits: str) -> str:
     while (node := makers.get(name)) is not None:
         if node.op_type in ("Gemm", "MatMul"):
             return str(node.input[0])
-        computed = [
-            entry for entry in node.input if entry and _is_computed(entry, makers, constants)
-        ]
+        computed = [entry for entry in node.input if _is_computed(entry, makers, constants)]
         if node.op_type not in PASSED_THROUGH or len(computed) != 1:
             break
         name = computed[0]
@@ -64,102 +100,126 @@ def without_novelty(proto: onnx.ModelProto) -> onnx.ModelProto:
         kept = [entry for entry in part if not entry.name.startswith(PREFIX)]
         del part[:]
         part.extend(kept)
-    outputs = [entry for entry in graph.output if entry.name != OUTPUT_NAME]
+    outputs = [entry for entry in graph.output if entry.name not in (OUTPUT_NAME, FEATURES)]
     del graph.output[:]
     graph.output.extend(outputs)
     return copy
 
 
-def with_output(proto: onnx.ModelProto, tensor: str) -> onnx.ModelProto:
-    """A copy with an inner tensor as one more output, to look at it.
+def with_features(proto: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """A copy with the features (batch, D) of some tensors as one more output, :data:`FEATURES`.
 
     Raises:
-        UsageError: the graph has no such tensor.
+        UsageError: the graph has no such tensor, or one is neither a map nor a vector.
     """
-    if not any(tensor in node.output for node in proto.graph.node):
-        raise UsageError(f"--layer {tensor}: the graph has no such tensor")
     copy = without_novelty(proto)
-    if tensor not in {entry.name for entry in copy.graph.output}:
-        copy.graph.output.append(onnx.ValueInfoProto(name=tensor))
+    builder = _Builder(copy)
+    builder.features(tensors)
+    builder.finish(FEATURES)
     return copy
 
 
 def with_novelty(
-    proto: onnx.ModelProto, tensor: str, whiten: Matrix, centres: Matrix
+    proto: onnx.ModelProto, tensors: Sequence[str], whiten: Matrix, centres: Matrix
 ) -> onnx.ModelProto:
     """A copy with the output ``novelty`` (batch, 1), after those it had.
 
     Args:
-        tensor: the features, (batch, D).
+        tensors: of the features (batch, D).
         whiten: (D, K).
         centres: (C, K) of the classes, in the space of ``features @ whiten``.
+
+    Raises:
+        UsageError: as :func:`with_features`.
     """
     copy = without_novelty(proto)
-    opset = next(entry.version for entry in copy.opset_import if entry.domain in ("", "ai.onnx"))
-    builder = _Builder(opset)
-    builder.write(tensor, whiten, centres)
-    copy.graph.node.extend(builder.nodes)
-    copy.graph.initializer.extend(builder.constants)
-    batch = _batch_name(copy)
-    copy.graph.output.append(
-        helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [batch, 1])
-    )
+    builder = _Builder(copy)
+    builder.distance(builder.features(tensors), whiten, centres)
+    builder.finish(OUTPUT_NAME, 1)
     return copy
 
 
 class _Builder:
-    """Collects the nodes; each is named after its one output."""
+    """Adds nodes to a graph; each is named after its one output."""
 
-    def __init__(self, opset: int) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self._opset = opset
-
-    def write(self, tensor: str, whiten: Matrix, centres: Matrix) -> None:
-        white = self._node("MatMul", [tensor, self._constant("whiten", whiten)], "white")
-        parts = [
-            self._distance(white, self._constant(f"centre{number}", centre[np.newaxis]), number)
-            for number, centre in enumerate(centres)
-        ]
-        nearest = self._node("Min", parts, "nearest") if len(parts) > 1 else parts[0]
-        self.nodes.append(
-            helper.make_node("Sqrt", [nearest], [OUTPUT_NAME], name=f"{PREFIX}output")
+    def __init__(self, proto: onnx.ModelProto) -> None:
+        self._proto = proto
+        self._ranks = _ranks(proto)
+        self._opset = next(
+            entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")
         )
 
-    def _distance(self, white: str, centre: str, number: int) -> str:
-        away = self._node("Sub", [white, centre], f"away{number}")
+    def features(self, tensors: Sequence[str]) -> str:
+        parts = [self._vector(tensor, number) for number, tensor in enumerate(tensors)]
+        self._add("Concat", parts, FEATURES, axis=1)
+        return FEATURES
+
+    def distance(self, features: str, whiten: Matrix, centres: Matrix) -> None:
+        white = self._node("MatMul", [features, self._constant("whiten", whiten)], "white")
+        parts = [self._from_centre(white, centre, number) for number, centre in enumerate(centres)]
+        nearest = self._node("Min", parts, "nearest") if len(parts) > 1 else parts[0]
+        self._add("Sqrt", [nearest], OUTPUT_NAME)
+
+    def finish(self, output: str, size: int | None = None) -> None:
+        """Make a tensor an output, of shape (batch, size)."""
+        dimension = self._proto.graph.input[0].type.tensor_type.shape.dim[0]
+        shape = [dimension.dim_param or "batch", size or "features"]
+        self._proto.graph.output.append(
+            helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
+        )
+
+    def _vector(self, tensor: str, number: int) -> str:
+        rank = self._ranks.get(tensor)
+        if rank == 2:
+            return tensor
+        if rank != 4:
+            told = "no such tensor" if rank is None else f"one of {rank} dimensions there"
+            raise UsageError(
+                f"--layer {tensor}: the graph has {told}; name a map (batch, C, H, W) or a vector "
+                "(batch, C)"
+            )
+        pooled = self._node("GlobalAveragePool", [tensor], f"pooled{number}")
+        return self._node("Flatten", [pooled], f"vector{number}", axis=1)
+
+    def _from_centre(self, white: str, centre: Matrix, number: int) -> str:
+        named = self._constant(f"centre{number}", centre[np.newaxis])
+        away = self._node("Sub", [white, named], f"away{number}")
         square = self._node("Mul", [away, away], f"square{number}")
+        name = f"distance{number}"
         if self._opset < REDUCE_AXES_INPUT:
-            return self._node("ReduceMean", [square], f"distance{number}", axes=[1], keepdims=1)
-        axes = self._axes()
-        return self._node("ReduceMean", [square, axes], f"distance{number}", keepdims=1)
+            return self._node("ReduceMean", [square], name, axes=[1], keepdims=1)
+        axes = self._constant(f"axes{number}", np.array([1], np.int64))
+        return self._node("ReduceMean", [square, axes], name, keepdims=1)
 
-    def _axes(self) -> str:
-        name = f"{PREFIX}axes"
-        if all(entry.name != name for entry in self.constants):
-            self.constants.append(numpy_helper.from_array(np.array([1], np.int64), name))
-        return name
-
-    def _constant(self, name: str, values: Matrix) -> str:
-        contiguous = np.ascontiguousarray(values, np.float32)
-        self.constants.append(numpy_helper.from_array(contiguous, PREFIX + name))
+    def _constant(self, name: str, values: npt.NDArray[Any]) -> str:
+        constant = numpy_helper.from_array(np.ascontiguousarray(values), PREFIX + name)
+        self._proto.graph.initializer.append(constant)
         return PREFIX + name
 
     def _node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        name = PREFIX + output
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
-        return name
+        return self._add(operator, inputs, PREFIX + output, **attributes)
+
+    def _add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        name = output if output.startswith(PREFIX) else f"{PREFIX}{output}"
+        self._proto.graph.node.append(
+            helper.make_node(operator, inputs, [output], name=name, **attributes)
+        )
+        return output
 
 
-def _batch_name(proto: onnx.ModelProto) -> str:
-    """What the graph calls its free batch."""
-    dimension = proto.graph.input[0].type.tensor_type.shape.dim[0]
-    return dimension.dim_param or "batch"
+def _ranks(proto: onnx.ModelProto) -> dict[str, int]:
+    """The number of dimensions of each tensor that shape inference finds."""
+    graph = shape_inference.infer_shapes(proto).graph
+    return {
+        entry.name: len(entry.type.tensor_type.shape.dim)
+        for entry in (*graph.value_info, *graph.output)
+        if entry.type.tensor_type.HasField("shape")
+    }
 
 
 def _is_computed(name: str, makers: dict[str, onnx.NodeProto], constants: set[str]) -> bool:
     """Whether a tensor depends on the input of the graph."""
-    return name not in constants and any(_ancestors(name, makers, constants))
+    return any(_ancestors(name, makers, constants))
 
 
 def _ancestors(name: str, makers: dict[str, onnx.NodeProto], constants: set[str]) -> Iterator[bool]:
