@@ -1,7 +1,8 @@
 """The server's heavy models: GenConViT's two networks, and the CLIP-L detector of clips.
 
     dfedge train genconvit-ed --data stores/all --out runs/ed --set initial=convnext_tiny.pt
-    dfedge train genconvit-vae --data stores/all --out runs/vae --set initial=convnext_tiny.pt
+    dfedge train genconvit-vae --data stores/all --out runs/vae --set initial=convnext_tiny.pt \\
+        --save-every 1800
     dfedge train clip-l --data stores/frames --out runs/clip-l --set initial=clip-vit-l14.bin
 
 `initial` of GenConViT may also be a published checkpoint of the network, to go on from. What each

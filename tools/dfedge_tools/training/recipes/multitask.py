@@ -26,8 +26,8 @@ RECIPES: Final = (
     Recipe(
         name="multitask",
         summary="ConvNeXt-Tiny with heads for real/fake, InSwapper, boundary and quality",
-        cost="estimate: half an hour on a data-centre GPU, 6 GB; on 2 CPU cores a day and a half",
-        score="unknown: only a few steps were ever run here",
+        cost="estimate: half an hour on a data-centre GPU, 6 GB; 14 hours on 2 CPU cores",
+        score="unknown: only two steps were ever run here",
         stages=(STAGE,),
     ),
 )
