@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 import msgspec
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -88,7 +90,9 @@ class Trainer(Generic[BatchT]):
             DivergedError: The loss is no finite number any more; nothing was saved since it was.
         """
         loop = self.stage.loop
-        step_net: Callable[..., Any] = torch.compile(self.net) if loop.compile_model else self.net
+        step_net = self.net
+        if loop.compile_model:
+            step_net = cast(nn.Module, torch.compile(self.net))
         end = loop.steps
         if self.options.stop_after is not None:
             end = min(end, self.progress.step + self.options.stop_after)
@@ -114,10 +118,10 @@ class Trainer(Generic[BatchT]):
         self.progress.finished = self.team.any_asks(self.progress.finished)
         return self.progress
 
-    def _step(self, net: Callable[..., Any], batches: tuple[BatchT, ...]) -> dict[str, float]:
+    def _step(self, net: nn.Module, batches: tuple[BatchT, ...]) -> dict[str, float]:
         step = self.progress.step
         phase = self.phases.at(step)
-        parts = []
+        parts: list[Mapping[str, torch.Tensor]] = []
         for batch in batches:
             torch.manual_seed(self._number(step, len(parts)) + (self.stage.seed << 32))
             with self.optimizer.autocast():
@@ -139,6 +143,7 @@ class Trainer(Generic[BatchT]):
             line |= figures | self.task.validate(self.averaged.net)
             if progress.record(line, min_gain=loop.min_gain):
                 self._save(BEST)
+            self._tell(line)
             progress.write(self.options.folder / "history.csv")
             progress.finished = bool(loop.patience) and progress.waited >= loop.patience
         progress.finished = progress.finished or done
@@ -220,6 +225,12 @@ class Trainer(Generic[BatchT]):
             disable=True if self.options.quiet or not self.team.leads else None,
             mininterval=5,
         )
+
+    def _tell(self, line: dict[str, float]) -> None:
+        """A line a validation, which is all that a log file gets, where there is no bar."""
+        if not self.options.quiet:
+            told = ", ".join(f"{k} {v:.3f}" for k, v in line.items() if k != "step")
+            tqdm.write(f"{self.stage.name} step {self.progress.step}: {told}", file=sys.stderr)
 
     def _request_stop(self) -> None:
         self._stop = True
