@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -162,7 +163,7 @@ def test_stills_are_held_back_by_source() -> None:
 
 def test_shares_must_be_three() -> None:
     """Nothing is divided by nonsense."""
-    for shares in ((1.0, 1.0), (0.0, 0.0, 0.0), (2.0, -1.0, 0.0)):
+    for shares in ((1.0, 1.0), (0.0, 0.0, 0.0), (2.0, -1.0, 0.0), (1.0, math.nan, 0.0)):
         with pytest.raises(UsageError, match="give three numbers from 0"):
             divide([], shares=shares)
 

@@ -176,7 +176,7 @@ def read_clip_frames(folder: Path) -> list[Sample]:
 def held_back(items: Sequence[tuple[str, str]], fraction: float, seed: int) -> frozenset[str]:
     """Paths kept back out of (path, source) pairs: `fraction` of each source, chosen by hash.
 
-    A hash of the path decides, so that adding pictures never moves another picture across.
+    The lowest hashes are taken, so that pictures added later take the place of few others.
     """
     by_source: dict[str, list[str]] = defaultdict(list)
     for path, source in items:

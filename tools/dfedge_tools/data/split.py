@@ -12,6 +12,7 @@ Where everybody's face was put on everybody (DFD, Celeb-DF, KoDF) all fakes are 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,7 +66,8 @@ def divide(
     Raises:
         UsageError: Shares that cannot be kept.
     """
-    if len(shares) != len(SIDES) or min(shares) < 0 or sum(shares) <= 0:
+    fit = len(shares) == len(SIDES) and all(0 <= share < math.inf for share in shares)
+    if not fit or sum(shares) == 0:
         raise UsageError(f"shares {list(shares)}: give three numbers from 0 for train, val, test")
     samples = _hold_back(samples, held, seed)
     groups = _components(samples, tie_sources=not drop_crossing)
