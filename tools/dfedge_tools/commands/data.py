@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfedge.cli.options import HelpFormatter, Subparsers, add_general_options
-from dfedge_tools.commands import data_lists, data_pictures, data_splits
+from dfedge_tools.commands import data_lists, data_pictures, data_sheet, data_splits
 
 _DESCRIPTION = """\
 From the files of a data set to packed crops that can be trained on: list them in a
@@ -42,3 +42,4 @@ def add_parser(subparsers: Subparsers) -> None:
     data_lists.add_parsers(actions)
     data_splits.add_parsers(actions)
     data_pictures.add_parsers(actions)
+    data_sheet.add_parsers(actions)

@@ -41,7 +41,7 @@ def reenact(
     softness = (0.004 + 0.010 * difficulty, 0.012 + 0.038 * difficulty)
     mask = draw_mask(keypoints, (height, width), region, rng=rng, softness=softness)
     inside, outside = image, image
-    if rng.random() < 0.85:
+    if rng.random() < 0.85 + 0.15 * easy:
         amount = 0.04 + 0.04 * rng.random() + 0.03 * easy
         inside = change_expression(inside, keypoints, rng=rng, amount=amount, eyes=region == "eyes")
     strength = 0.4 + 0.6 * easy
@@ -49,7 +49,7 @@ def reenact(
         inside = resynthesize(inside, rng=rng, strength=strength)
     else:
         outside = resynthesize(outside, rng=rng, strength=strength)
-    if rng.random() < 0.7:
+    if rng.random() < 0.7 + 0.3 * easy:
         inside = shift_colour(inside, rng=rng, strength=0.15 + 0.2 * rng.random() + 0.8 * easy)
     if rng.random() < 0.5 * difficulty:
         inside = harmonize(inside, outside, mask)

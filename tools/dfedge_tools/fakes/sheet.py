@@ -1,17 +1,8 @@
-"""A contact sheet of fakes and degradations, for people to look at.
-
-    python -m dfedge_tools.fakes.sheet --data STORE --out sheet.png
-
-A row is one genuine picture: at three difficulties the genuine twin, the fake, what it changed
-(magnified) and its mask. Below, a genuine crop after every degradation, weak, half and full.
-"""
+"""A contact sheet of fakes and degradations, for people to look at."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final, get_args
 
 import cv2
@@ -19,7 +10,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from dfedge.errors import DfedgeError, UsageError
+from dfedge.errors import UsageError
 from dfedge.types import Image
 from dfedge_tools.data.store import CropStore
 from dfedge_tools.fakes.blending import Blend
@@ -34,11 +25,16 @@ LEVELS: Final = (0.0, 0.5, 1.0)
 COLUMNS: Final = 4 * len(LEVELS)
 MAGNIFIED: Final = 4
 BLEND_SIDE: Final = 224
+SIDE: Final = 160
+"""Of each picture on the sheet, in pixels."""
 CANDIDATES: Final = 300
 
 
-def contact_sheet(store: CropStore, *, rows: int, side: int, seed: int) -> Image:
-    """`rows` genuine pictures for each kind of fake, then all degradations.
+def contact_sheet(store: CropStore, *, rows: int, seed: int) -> Image:
+    """`rows` genuine pictures for each kind of fake, then one picture after all degradations.
+
+    A row is one genuine picture: at three difficulties the genuine twin, the fake, what it
+    changed (magnified) and its mask.
 
     Raises:
         UsageError: There is no genuine picture in the store.
@@ -47,7 +43,7 @@ def contact_sheet(store: CropStore, *, rows: int, side: int, seed: int) -> Image
     genuine = [n for n, row in enumerate(store.rows) if row.sample.label == 0]
     if not genuine:
         raise UsageError("the store holds no genuine picture; pack some and name that store")
-    width = COLUMNS * side
+    width = COLUMNS * SIDE
     lines = []
     for kind in get_args(Kind):
         heading = [
@@ -57,7 +53,7 @@ def contact_sheet(store: CropStore, *, rows: int, side: int, seed: int) -> Image
         lines.append(_words(heading, width))
         for _ in range(rows):
             row = int(rng.choice(genuine))
-            lines.append(_line_of_fakes(store, genuine, row, kind, side, rng))
+            lines.append(_line_of_fakes(store, genuine, row, kind, rng))
     image, _ = _cut(store, int(rng.choice(genuine)), rng)
     names = list(STEPS)
     across = COLUMNS // len(LEVELS)
@@ -67,7 +63,7 @@ def contact_sheet(store: CropStore, *, rows: int, side: int, seed: int) -> Image
             _words([f"{n}, strength {LEVELS[0]:g} to {LEVELS[-1]:g}" for n in some], width)
         )
         shown = [STEPS[name]([image], rng, level)[0] for name in some for level in LEVELS]
-        lines.append(_line(shown, side))
+        lines.append(_line(shown))
     return np.concatenate(lines)
 
 
@@ -76,7 +72,6 @@ def _line_of_fakes(
     genuine: Sequence[int],
     row: int,
     kind: Kind,
-    side: int,
     rng: np.random.Generator,
 ) -> Image:
     image, keypoints = _cut(store, row, rng)
@@ -87,7 +82,7 @@ def _line_of_fakes(
             image, keypoints, donor, rng=rng, difficulty=difficulty, mix=FakeMix(), kind=kind
         )
         shown += _panels(made)
-    return _line(shown, side)
+    return _line(shown)
 
 
 def _panels(made: Blend) -> list[Image]:
@@ -113,10 +108,10 @@ def _cut(store: CropStore, row: int, rng: np.random.Generator) -> tuple[Image, l
     return image, move_keypoints(face.keypoints, matrix)
 
 
-def _line(images: Sequence[Image], side: int) -> Image:
-    white = np.full((side, side, 3), 255, np.uint8)
+def _line(images: Sequence[Image]) -> Image:
+    white = np.full((SIDE, SIDE, 3), 255, np.uint8)
     small = [
-        np.asarray(cv2.resize(i, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+        np.asarray(cv2.resize(i, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         for i in images
     ]
     return np.concatenate([*small, *[white] * (COLUMNS - len(small))], axis=1)
@@ -129,33 +124,3 @@ def _words(words: Sequence[str], width: int) -> Image:
     for number, text in enumerate(words):
         draw.text((number * width // len(words) + 4, 3), text, fill="black")
     return np.asarray(strip, np.uint8)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: 0 done, 2 usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dfedge_tools.fakes.sheet",
-        description="Draw fakes and degradations on one picture, for people to look at.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--data", type=Path, required=True, help="a store of packed crops")
-    add("--out", type=Path, required=True, help="the picture to write")
-    add("--rows", type=int, default=3, help="genuine pictures for each kind of fake")
-    add("--side", type=int, default=160, help="side of a picture on the sheet, in pixels")
-    add("--seed", type=int, default=0, help="another seed, other pictures")
-    options = parser.parse_args(argv)
-    try:
-        sheet = contact_sheet(
-            CropStore(options.data), rows=options.rows, side=options.side, seed=options.seed
-        )
-        PillowImage.fromarray(sheet).save(options.out)
-    except (DfedgeError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{options.out}: {sheet.shape[1]} x {sheet.shape[0]} pixels")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
