@@ -49,6 +49,15 @@ class BundleMaker:
         files = {"model.onnx": self.clip_model(frames), "preprocess.onnx": self.preprocess()}
         return self.write(self._new_folder(), {**card, **fields}, files)
 
+    def wary_detector(self, threshold: float, **fields: Any) -> Path:
+        """A detector whose novelty is the brightest mean colour, with a limit on it."""
+        card = self.detector_card()
+        card["crop"] |= {"box_source": "blazeface-full-range"}
+        limit = {"output": "novelty", "threshold": threshold, "meaning": "none, a test"}
+        card["decision"] |= {"novelty": limit, "min_usable_frames": 1}
+        files = {"model.onnx": self.wary_model(), "preprocess.onnx": self.preprocess()}
+        return self.write(self._new_folder(), {**card, **fields}, files)
+
     def face_detector(self, *, folder: Path | None = None, **fields: Any) -> Path:
         """A face detector bundle in a new folder; `fields` replace those of the card."""
         files = {"model.onnx": self.face_model()}
@@ -165,6 +174,28 @@ class BundleMaker:
             initializers={
                 "axes": np.array([2, 3, 4], np.int64),
                 "weight": np.full((frames, 1), 1 / frames, np.float32),
+            },
+        )
+
+    def wary_model(self, *, size: int = 1) -> bytes:
+        """(batch, 3, side, side) to the mean of all numbers, and the largest of a colour plus 3."""
+        return self.model(
+            [
+                ("GlobalAveragePool", ["input"], ["pooled"], {}),
+                ("Flatten", ["pooled"], ["flat"], {"axis": 1}),
+                ("Gemm", ["flat", "weight"], ["logit"], {}),
+                ("ReduceMax", ["flat", "axes"], ["largest"], {"keepdims": 1}),
+                ("Add", ["largest", "three"], ["novelty"], {}),
+            ],
+            inputs={"input": ("float32", ["batch", 3, TINY_SIDE, TINY_SIDE])},
+            outputs={
+                "logit": ("float32", ["batch", 1]),
+                "novelty": ("float32", ["batch", size]),
+            },
+            initializers={
+                "weight": np.full((3, 1), 1 / 3, np.float32),
+                "axes": np.array([1], np.int64),
+                "three": np.full(size, 3.0, np.float32),
             },
         )
 
