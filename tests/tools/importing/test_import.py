@@ -216,7 +216,7 @@ def test_thresholds_are_the_published_rule_and_say_so(b0: Path) -> None:
 
 
 def test_measured_thresholds_take_its_place(b0: Path, tmp_path: Path) -> None:
-    """As ``dfedge_tools.deciding.calibrate`` writes them, on mean logits; no limit denies them then."""
+    """As ``dfedge calibrate`` writes them, on mean logits; no limit denies them then."""
     decision = {
         "temperature": 2.0,
         "bias": 0.1,

@@ -114,8 +114,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
             "--decision",
             type=Path,
             metavar="FILE",
-            help="decision.json of dfedge_tools.deciding.calibrate; without it the model always says "
-            "UNCERTAIN",
+            help="decision.json of dfedge calibrate; without it the model always says UNCERTAIN",
         )
     )
     files.append(

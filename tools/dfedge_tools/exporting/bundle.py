@@ -64,7 +64,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class DecisionNumbers(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``python -m dfedge_tools.deciding.calibrate`` writes; its further fields are left out."""
+    """What ``dfedge calibrate --out FILE`` writes; its further fields are left out."""
 
     temperature: float
     bias: float

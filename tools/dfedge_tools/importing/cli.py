@@ -56,7 +56,7 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
         "--decision",
         type=Path,
         metavar="FILE",
-        help="calibration and thresholds measured by dfedge_tools.deciding.calibrate (default: the "
+        help="calibration and thresholds measured by dfedge calibrate (default: the "
         "publisher's rule, fake from P(fake) = 0.5)",
     )
     names_a_file(out)

@@ -36,7 +36,7 @@ from dfedge_tools.importing.published_onnx import read_graph
 PUBLISHED_AGGREGATION: Final = "mean_probability"
 """How all these publishers make one score of the frames of a clip."""
 MEASURED_AGGREGATION: Final = "mean_logit"
-"""What ``dfedge_tools.deciding.calibrate`` measures thresholds on."""
+"""What ``dfedge calibrate`` measures thresholds on."""
 
 
 @dataclass(frozen=True, slots=True)
