@@ -29,7 +29,7 @@ _STYLE: Any = {
     "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 8, "axes.titlesize": 9,
     "axes.titlelocation": "left", "axes.titleweight": "bold",
 }  # fmt: skip
-SIZE_INCHES = (4.6, 3.7)
+SIZE_INCHES = (4.0, 3.3)
 
 
 def roc(found: Evaluation) -> Markup:
@@ -122,7 +122,7 @@ def robustness(kind: str, rows: Sequence[Robustness], clean: float | None) -> Ma
     if not known:
         return Markup()
     with mpl.rc_context(_STYLE):
-        figure, axis = _figure((4.6, 2.9))
+        figure, axis = _figure((4.6, 2.6))
         places = range(len(known))
         values = [row.auc.value or 0.0 for row in known]
         lows = [

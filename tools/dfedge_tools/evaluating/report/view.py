@@ -288,7 +288,7 @@ def _robustness(found: Evaluation, clean: float | None) -> Iterator[tuple[Plot, 
             r.auc.value - r.change.value for r in own if r.auc.value and r.change.value is not None
         ]
         drawn = plots.robustness(kind, own, changes[0] if changes else clean)
-        columns = (kind, "Video AUC", "Change", "Faces lost")
+        columns = ("Level", "Video AUC", "Change", "Faces lost")
         yield Plot(kind, drawn), Table("", columns, rows)
 
 
