@@ -81,6 +81,24 @@ def test_data_added_later_move_nothing() -> None:
     assert _sides(before) == {path: both[path] for path in _sides(before)}
 
 
+@pytest.mark.parametrize("identities", [True, False], ids=["people", "originals alone"])
+def test_more_of_the_same_people_move_nothing(identities: bool) -> None:
+    """More clips of known people, and more fakes of known originals, join where those are."""
+    before = swaps(5, people=60, fakes=40, identities=identities)
+    more = [
+        replace(
+            sample,
+            path=f"more/{n}/{sample.path}",
+            video_id=f"more/{n}/{sample.video_id}",
+            original=sample.original if sample.label or not identities else "",
+        )
+        for n in range(5)
+        for sample in before
+    ]
+    both = _sides(before + more)
+    assert _sides(before) == {path: both[path] for path in _sides(before)}
+
+
 def test_shares_hold() -> None:
     """Over many people the hash gives each side about its share, also with large components."""
     samples = swaps(5, people=3000, fakes=1000)
@@ -134,7 +152,7 @@ def test_everybody_on_everybody_is_one_component_unless_crossing_fakes_go() -> N
     samples = swaps(9, people=28, fakes=300)
     whole = divide(samples)
     assert 1 == whole.components == len({sample.split for sample in whole.samples})
-    done = divide(samples, drop_crossing=True)
+    done = divide(samples, drop_crossing=True, balanced=True)
     assert 28 == done.components
     assert {"train", "val", "test"} == {sample.split for sample in done.samples}
     assert all(sample.label for sample in done.left_out)

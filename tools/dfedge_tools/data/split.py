@@ -2,8 +2,8 @@
 
 Samples that share an identity (target or source), a clip or the original behind a fake belong
 together, and so do all that these tie to one another: the connected components of that graph. A
-component goes to one side whole. Which one, a hash of it decides, so that data added later move
-nothing that was there, unless they tie two components together.
+component goes to one side whole. Which one, a hash of its people decides, so that data added later
+move nothing that was there, unless they tie it to people who were not.
 
 Where everybody's face was put on everybody (DFD, Celeb-DF, KoDF) all fakes are one component. Then
 `drop_crossing` divides the targets alone and leaves out the fakes whose source is on another side.
@@ -88,6 +88,8 @@ def divide(
 
 def _hold_back(samples: Sequence[Sample], share: float, seed: int) -> list[Sample]:
     """Stills that nothing else is tied to, by source."""
+    if share == 0:
+        return list(samples)
     free = [
         sample
         for sample in samples
@@ -146,10 +148,7 @@ def _sides(
     sides: dict[Node, Split] = {
         group: splits.copy().pop() if len(splits) == 1 else "" for group, splits in given.items()
     }
-    keys: dict[Node, str] = {}
-    for node, group in groups.items():
-        # The smallest hash of its members: the same whatever else is there.
-        keys[group] = min(_hash(seed, *node), keys.get(group, "~"))
+    keys = _keys(samples, groups, seed)
     free = [group for group in sorted(keys, key=keys.__getitem__) if group not in sides]
     if balanced:
         sides |= _balanced(samples, groups, free, sides, shares)
@@ -157,6 +156,19 @@ def _sides(
         # Hashed once more, as the smallest of many hashes is not evenly spread.
         sides |= {group: _by_hash(_hash(seed, "side", keys[group]), shares) for group in free}
     return {node: sides[group] for node, group in groups.items()}
+
+
+def _keys(samples: Sequence[Sample], groups: Mapping[Node, Node], seed: int) -> dict[Node, str]:
+    """The smallest hash in each component: of its people, else its originals, else its clips.
+
+    So another clip of a person, or another fake of an original, changes nothing.
+    """
+    originals = {("clip", sample.source, sample.original) for sample in samples}
+    keys: dict[Node, str] = {}
+    for node, group in groups.items():
+        rank = "0" if node[0] == "identity" else "1" if node in originals else "2"
+        keys[group] = min(rank + _hash(seed, *node), keys.get(group, "~"))
+    return keys
 
 
 def _by_hash(digest: str, shares: Sequence[float]) -> Split:
