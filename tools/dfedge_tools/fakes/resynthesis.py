@@ -49,15 +49,16 @@ def resynthesize(image: Image, *, rng: np.random.Generator, strength: float) -> 
 def upsampled(image: Image, *, rng: np.random.Generator, amplitude: float) -> Image:
     """Worked out at half the size or less, then enlarged by a layer that leaves its grid.
 
-    The grid is a pattern of 2 x 2 gains that differ by `amplitude` (standard deviation).
+    The grid is a pattern of 2 x 2 gains of mean 1 that differ by `amplitude`.
     """
     height, width = image.shape[:2]
     factor = rng.uniform(1.0, 1.6)
     columns, rows = max(4, round(width / factor / 2)), max(4, round(height / factor / 2))
     small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
     large = cv2.resize(small, (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR)
-    cell = 1 + rng.normal(0, amplitude, (2, 2, 3)).astype(np.float32)
-    gains = np.tile(cell, (rows, columns, 1))
+    cell = rng.normal(0, amplitude, (2, 2, 3))
+    cell += 1 - cell.mean(axis=(0, 1))
+    gains = np.tile(cell.astype(np.float32), (rows, columns, 1))
     gridded = cv2.multiply(large, gains, dtype=cv2.CV_8U)
     back = cv2.resize(gridded, (width, height), interpolation=cv2.INTER_CUBIC)
     return sharpen(np.asarray(back, np.uint8), 1.5, rng.uniform(0.2, 0.8))
