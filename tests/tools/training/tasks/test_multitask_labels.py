@@ -32,15 +32,18 @@ def test_inswapper_by_any_spelling(method: str) -> None:
     assert (1.0, 1.0, 1.0) == labels_of(sample(label=1, method=method)).targets
 
 
-@pytest.mark.parametrize("method", ["Deepfakes", "FaceSwap", "uniface", "Face2Face"])
+@pytest.mark.parametrize(
+    "method", ["Deepfakes", "FaceSwap", "uniface", "Face2Face", "DF-TIMIT-HQ", "Celeb-synthesis"]
+)
 def test_other_swaps_have_a_border(method: str) -> None:
     """Fake, not of InSwapper, pasted in."""
     assert Labels((1.0, 0.0, 1.0), ALL, 1) == labels_of(sample(label=1, method=method))
 
 
-def test_a_rendered_mouth_may_have_no_border() -> None:
-    """Of NeuralTextures nothing is learned about borders."""
-    labels = labels_of(sample(label=1, method="NeuralTextures"))
+@pytest.mark.parametrize("method", ["NeuralTextures", "FOMM", "dfdc"])
+def test_what_pastes_no_face_may_have_no_border(method: str) -> None:
+    """Of rendered mouths, of whole generated frames and of mixtures nothing is learned of borders."""
+    labels = labels_of(sample(label=1, method=method))
     assert ((1.0, 0.0, 0.0), (True, True, False)) == (labels.targets, labels.known)
 
 

@@ -26,17 +26,21 @@ UNKNOWN_QUALITY: Final = -100
 PASTED: Final = frozenset(
     (
         "blend",
+        "celebsynthesis",
+        "deepfacelab",
+        "deepfakedetection",
         "deepfakes",
-        "faceswap",
+        "dftimithq",
+        "dftimitlq",
         "face2face",
         "faceshifter",
         "fsgan",
         "inswapper",
-        "simswap",
         "uniface",
     )
 )
-"""Methods that put a generated face back into a genuine frame, by names without case and signs.
+"""Methods that put a generated face back into a genuine frame, by the names of the layouts of
+``dfedge data`` without case and signs; besides any name with "swap" in it.
 
 NeuralTextures is not among them: it renders the mouth into the frame without a border of its own.
 """
