@@ -42,7 +42,7 @@ def test_other_swaps_have_a_border(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["NeuralTextures", "FOMM", "dfdc"])
 def test_what_pastes_no_face_may_have_no_border(method: str) -> None:
-    """Of rendered mouths, of whole generated frames and of mixtures nothing is learned of borders."""
+    """Of rendered mouths, whole generated frames and mixtures it learns nothing of borders."""
     labels = labels_of(sample(label=1, method=method))
     assert ((1.0, 0.0, 0.0), (True, True, False)) == (labels.targets, labels.known)
 
