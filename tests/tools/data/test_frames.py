@@ -83,7 +83,7 @@ def test_a_finished_run_is_reused(clips: Path, tmp_path: Path) -> None:
 def test_other_settings_are_refused(clips: Path, tmp_path: Path) -> None:
     """A folder is not filled by two settings; the message names the one that differs."""
     extract_frames(clips, tmp_path / "out", per_scene=1)
-    with pytest.raises(UsageError, match="per scene was 1 and is now 2"):
+    with pytest.raises(UsageError, match="frames of a scene was 1 and is now 2"):
         extract_frames(clips, tmp_path / "out", per_scene=2)
 
 

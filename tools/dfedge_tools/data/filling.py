@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -88,8 +89,9 @@ def fill(
     Raises:
         UsageError: `out` cannot be written or was filled otherwise, or sources have changed.
     """
-    with Journal(out, settings, record_type) as journal, FailureLog(out) as log:
+    with Journal(out, settings, record_type) as journal, ExitStack() as stack:
         reused = _reusable(journal.records, items, root, out)
+        log = stack.enter_context(FailureLog(out))  # not before: a refused run changes nothing
         for item in items:
             if item.name in reused:
                 log.add(journal.records[item.name].failures)

@@ -117,7 +117,11 @@ def extract_frames(
         [Video(path, f"frames/{name}") for path, name in names.items()],
         partial(_Extractor, listed.root, out, per_scene, image_format),
         VideoRecord,
-        settings={"made by": "dfedge data extract", "per scene": f"{per_scene}", "as": image_format},
+        settings={
+            "made by": "dfedge data extract",
+            "frames of a scene": str(per_scene),
+            "format": image_format,
+        },
         label="extracting",
         unit="video",
         workers=workers,

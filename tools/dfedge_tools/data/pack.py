@@ -8,6 +8,7 @@ block of fakes that were aligned.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -107,8 +108,9 @@ def pack_manifests(
         "aligned": "yes" if align else "no",
         "bytes of a shard": str(shard_bytes),
     }
-    with Journal(out, settings, PackRecord) as journal, FailureLog(out) as log:
+    with Journal(out, settings, PackRecord) as journal, ExitStack() as stack:
         before = _packed_before(journal, pictures)
+        log = stack.enter_context(FailureLog(out))  # not before: a refused run changes nothing
         for record in journal.records.values():
             log.add(record.failures)
         reused = len(_rows(journal))
