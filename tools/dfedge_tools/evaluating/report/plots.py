@@ -116,8 +116,8 @@ def histogram(counts: Histogram, thresholds: tuple[float, float] | None) -> Mark
         return _svg(figure, "histogram", "Histogram of P(fake) of fake and of genuine videos")
 
 
-def robustness(kind: str, rows: Sequence[Robustness], clean: float | None) -> Markup:
-    """The AUC over the levels of one disturbance, with its interval."""
+def robustness(kind: str, rows: Sequence[Robustness]) -> Markup:
+    """The AUC over the levels of one disturbance, with its interval; dashed without it."""
     known = [row for row in rows if row.auc.value is not None]
     if not known:
         return Markup()
@@ -135,8 +135,9 @@ def robustness(kind: str, rows: Sequence[Robustness], clean: float | None) -> Ma
         ]
         axis.fill_between(places, lows, highs, color=MAIN, alpha=0.18, lw=0)
         axis.plot(places, values, "o-", color=MAIN, lw=1.6, ms=5)
-        if clean is not None:
-            axis.axhline(clean, color=SOFT, lw=1, ls="--")
+        first = known[0]
+        if first.auc.value is not None and first.change.value is not None:
+            axis.axhline(first.auc.value - first.change.value, color=SOFT, lw=1, ls="--")
         axis.set_xticks(list(places), [f"{row.level:g}" for row in known])
         axis.set(ylim=(min(0.45, *lows) - 0.02, 1.02))
         axis.set_xlabel(kind)

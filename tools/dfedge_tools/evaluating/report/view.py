@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,58 +12,23 @@ from dfedge.report.wording import percent, printable
 from dfedge_tools.evaluating.estimates import Estimate
 from dfedge_tools.evaluating.groups import LABELS
 from dfedge_tools.evaluating.report import plots
-from dfedge_tools.evaluating.results import Evaluation, Mistake, PredictionTable, Shares
+from dfedge_tools.evaluating.report.tables import (
+    Table,
+    alarms_table,
+    group_tables,
+    levels_table,
+    points_table,
+    predictions_table,
+    robustness_table,
+)
+from dfedge_tools.evaluating.results import Evaluation, Mistake, Shares
 from dfedge_tools.evaluating.text import (
-    FIGURE_NAMES,
-    NOT_DEFINED,
     alarm_line,
     number,
-    share,
     with_interval,
 )
 
 TONES = {"FAKE": "fake", "UNCERTAIN": "unsure", "REAL": "real", "NO_FACE": "none"}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A figure in a table.
-
-    Attributes:
-        value, range: as text; the range is empty where there is none.
-        left, width, dot: percent of a bar from 0 to 1; None: no bar.
-        why: what is missing.
-    """
-
-    value: str
-    range: str = ""
-    dot: float | None = None
-    left: float = 0.0
-    width: float = 0.0
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a table: its head, and its cells."""
-
-    head: str
-    cells: tuple[Cell, ...]
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table with a caption."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why cells are not defined or have no interval, each once."""
-        return tuple(dict.fromkeys(cell.why for row in self.rows for cell in row.cells if cell.why))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +102,6 @@ def report_view(found: Evaluation, pictures: Mapping[tuple[str, str], bytes]) ->
     thresholds = (
         None if found.model is None else (found.model.real_threshold, found.model.fake_threshold)
     )
-    clean = auc.value
     return ReportView(
         title=f"{name} on {printable(found.data[0])}",
         created=found.created.replace("T", " ").replace("+00:00", " UTC"),
@@ -150,12 +114,12 @@ def report_view(found: Evaluation, pictures: Mapping[tuple[str, str], bytes]) ->
         notes=tuple(printable(note) for note in found.notes),
         calls=tuple(_call(row) for row in found.shares),
         plots=tuple(_plots(found, thresholds)),
-        levels=_levels(found),
-        points=_points(found),
-        alarms=_alarms(found),
-        groups=tuple(_groups(found)),
-        robustness=tuple(_robustness(found, clean)),
-        predictions=_predictions(found.predictions) if found.predictions else None,
+        levels=levels_table(found),
+        points=points_table(found),
+        alarms=alarms_table(found),
+        groups=tuple(group_tables(found)),
+        robustness=tuple(_robustness(found)),
+        predictions=predictions_table(found.predictions) if found.predictions else None,
         mistakes=tuple(_mistake(each, pictures) for each in found.mistakes),
         has_pictures=bool(pictures),
         unreadable=tuple(printable(problem) for problem in found.unreadable),
@@ -202,121 +166,10 @@ def _plots(found: Evaluation, thresholds: tuple[float, float] | None) -> Iterato
     yield from (plot for plot in drawn if plot.svg)
 
 
-def _levels(found: Evaluation) -> Table:
-    rows = tuple(
-        Row(words, tuple(_cell(level.figures[name], bar=False) for level in found.levels))
-        for name, words in FIGURE_NAMES.items()
-    )
-    heads = tuple(f"{level.level}s ({level.fakes} + {level.reals})" for level in found.levels)
-    heads = tuple(head.replace("identitys", "identities") for head in heads)
-    return Table(
-        "Accuracy to false negative rate are at P(fake) = 0.5; in brackets fakes + genuine.",
-        ("Figure", *heads),
-        rows if found.levels else (),
-    )
-
-
-def _points(found: Evaluation) -> Table:
-    rows = []
-    for point in found.points:
-        at = "set by the data" if point.threshold is None else number(point.threshold)
-        fpr, fnr = (point.figures.get(name) for name in ("fpr", "fnr"))
-        if "eer" in point.figures:
-            fpr = fnr = point.figures["eer"]
-        cells = (
-            Cell(at),
-            *(Cell("as named") if e is None else _cell(e, percent=True) for e in (fpr, fnr)),
-            Cell(printable(point.meaning)),
-        )
-        rows.append(Row(point.name, cells))
-    return Table(
-        "Videos at or above a threshold, whatever else the card asks for.",
-        ("Point", "P(fake)", "False positive rate", "False negative rate", "What it stands for"),
-        tuple(rows),
-    )
-
-
-def _alarms(found: Evaluation) -> Table:
-    rows = []
-    for row in found.false_alarms:
-        limit = Cell("" if row.limit is None else share(row.limit))
-        tone = "" if row.limit is None else "fake" if row.exceeded else "real"
-        counts = (Cell(str(row.count)), Cell(str(row.called_fake)))
-        cells = (*counts, _cell(row.share, percent=True, bar=False), limit)
-        rows.append(Row(printable(row.source), cells, tone))
-    return Table(
-        "Intervals by Clopper and Pearson, or over identities where those are wider.",
-        ("Source", "Genuine", "Called FAKE", "Share", "Limit"),
-        tuple(rows),
-    )
-
-
-def _groups(found: Evaluation) -> Iterator[Table]:
-    for by in dict.fromkeys(group.by for group in found.groups):
-        rows = tuple(
-            Row(
-                printable(group.name),
-                (
-                    Cell(f"{group.fakes} + {group.reals}"),
-                    _cell(group.figures["auc"]),
-                    _cell(group.figures["fpr"], percent=True, bar=False),
-                    _cell(group.figures["fnr"], percent=True, bar=False),
-                ),
-            )
-            for group in found.groups
-            if group.by == by
-        )
-        heads = ("Fake + genuine", "Video AUC", "Genuine called FAKE", "Fakes called REAL")
-        yield Table(_CAPTIONS.get(by, ""), (by.capitalize(), *heads), rows)
-
-
-def _robustness(found: Evaluation, clean: float | None) -> Iterator[tuple[Plot, Table]]:
+def _robustness(found: Evaluation) -> Iterator[tuple[Plot, Table]]:
     for kind in dict.fromkeys(row.kind for row in found.robustness):
         own = [row for row in found.robustness if row.kind == kind]
-        rows = tuple(
-            Row(
-                f"{row.level:g}",
-                (
-                    _cell(row.auc, bar=False),
-                    _cell(row.change, bar=False, signed=True),
-                    Cell(f"{row.lost} of {row.videos}"),
-                ),
-            )
-            for row in own
-        )
-        changes = [
-            r.auc.value - r.change.value for r in own if r.auc.value and r.change.value is not None
-        ]
-        drawn = plots.robustness(kind, own, changes[0] if changes else clean)
-        columns = ("Level", "Video AUC", "Change", "Faces lost")
-        yield Plot(kind, drawn), Table("", columns, rows)
-
-
-def _predictions(tables: Sequence[PredictionTable]) -> Table:
-    rows = tuple(
-        Row(
-            printable(table.source),
-            (
-                Cell(f"{table.fakes} + {table.count - table.fakes}"),
-                Cell(_stated(table.accuracy)),
-                Cell(_stated(table.f1)),
-                *(_cell(table.recomputed[name], bar=False) for name in ("accuracy", "f1", "auc")),
-                Cell(str(table.disagree)),
-            ),
-        )
-        for table in tables
-    )
-    heads = ("Fake + genuine", "Accuracy of its labels", "F1 of its labels", "Accuracy at 0.5")
-    return Table(
-        "From the labels the file states, and from its scores; F1 is of fakes. The last column "
-        "counts scores on the other side of one half than their label.",
-        ("Data", *heads, "F1 at 0.5", "AUC", "Disagree"),
-        rows,
-    )
-
-
-def _stated(value: float | None) -> str:
-    return "not stated" if value is None else number(value)
+        yield Plot(kind, plots.robustness(kind, own)), robustness_table(own)
 
 
 def _call(row: Shares) -> CallRow:
@@ -366,33 +219,7 @@ def _facts(found: Evaluation) -> Iterator[tuple[str, str]]:
     yield "dfedge", found.dfedge_version
 
 
-def _cell(
-    estimate: Estimate, *, percent: bool = False, bar: bool = True, signed: bool = False
-) -> Cell:
-    if estimate.value is None:
-        return Cell(NOT_DEFINED, why=estimate.why)
-    told = share if percent else number
-    text = f"{estimate.value:+.3f}" if signed else told(estimate.value)
-    if estimate.low is None or estimate.high is None:
-        dot = 100 * estimate.value if bar else None
-        return Cell(text, "no interval", dot=dot, why=estimate.why)
-    low, high = estimate.low, estimate.high
-    spread = f"{low:+.3f} to {high:+.3f}" if signed else f"{told(low)} to {told(high)}"
-    if not bar:
-        return Cell(text, spread)
-    left, width = round(100 * low, 2), round(100 * (high - low), 2)
-    return Cell(text, spread, dot=round(100 * estimate.value, 2), left=left, width=width)
-
-
 def _range(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     return f"95% interval {number(estimate.low)} to {number(estimate.high)}"
-
-
-_CAPTIONS = {
-    "method": "Each method against all genuine videos.",
-    "face size": "Median shorter side of the face box, pixels.",
-    "sharpness": "Median variance of the Laplacian of the face at 112 x 112 pixels.",
-    "light": "Median grey of the face, 0 to 255.",
-}
