@@ -50,7 +50,7 @@ def test_interrupt_stops_after_the_step(tiny_command: list[str], tmp_path: Path)
 
 def test_torchrun_is_a_team(tiny_command: list[str], tmp_path: Path) -> None:
     """Two processes of torchrun end with the weights of ``--processes 2``; one of them speaks."""
-    launcher = [*PYTHON, "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    launcher = [*PYTHON, "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     ours = ["-m", "dfedge_tools.training", *tiny_command[1:], "--out", str(tmp_path / "torchrun")]
     done = subprocess.run(
         [*launcher, *ours], capture_output=True, text=True, check=False, env=_environment()

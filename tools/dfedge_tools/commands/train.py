@@ -49,7 +49,7 @@ examples:
   dfedge train b0 --show
   dfedge train b0 --data store/ --out runs/b0 --processes 2
   dfedge train convnext-atto --data store/ --out runs/atto --set loop.steps=2000
-  torchrun --nproc-per-node 4 -m dfedge_tools.training b0 --data store/ --out runs/b0
+  torchrun --standalone --nproc-per-node 4 -m dfedge_tools.training b0 --data store/ --out runs/b0
 """
 
 

@@ -1,6 +1,6 @@
 """``dfedge train`` for launchers that start a module.
 
-torchrun --nproc-per-node 2 -m dfedge_tools.training RECIPE --data STORE --out DIR
+torchrun --standalone --nproc-per-node 2 -m dfedge_tools.training RECIPE --data STORE --out DIR
 """
 
 from __future__ import annotations
