@@ -33,7 +33,10 @@ from dfedge_tools.deciding.surgery import (
 )
 from dfedge_tools.evaluating.scores import Labelled
 from dfedge_tools.exporting.graph import open_session, serialize
+from dfedge_tools.exporting.half import to_half
 from dfedge_tools.exporting.weights import store_weights
+from dfedge_tools.quantizing.quantizer import Quantizer
+from dfedge_tools.quantizing.recipes import find_recipe
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +222,29 @@ def _anything(graph: Any) -> tuple[Any, Any]:
         rng.normal(size=(count, 4)).astype(np.float32),
         rng.normal(size=(2, 4)).astype(np.float32),
     )
+
+
+@pytest.mark.parametrize("recipe", ["small", "weights-int8", "fp16", "dynamic-int8"])
+def test_smaller_forms_keep_the_output(own_bundle: Path, reference: Reference, recipe: str) -> None:
+    """Quantized after the fit, a graph tells nearly the same novelty, as its second output."""
+    bundle, card = resolve_detector(own_bundle)
+    found = add_novelty(bundle, card, reference, share=0.1)
+    small = Quantizer(found.model, find_recipe(recipe)).build()
+    inputs = np.stack([face.inputs() for face in reference.kept_back[::10]])
+    large_session, small_session = open_session(found.model), open_session(small)
+    assert ["logit", "novelty"] == [entry.name for entry in small_session.get_outputs()]
+    (expected,) = large_session.run(["novelty"], {"input": inputs})
+    (actual,) = small_session.run(["novelty"], {"input": inputs})
+    np.testing.assert_allclose(actual, expected, rtol=0.1)
+
+
+def test_half_precision_keeps_the_output(own_bundle: Path, reference: Reference) -> None:
+    """Also where the arithmetic is float16, with float32 at both ends."""
+    bundle, card = resolve_detector(own_bundle)
+    found = add_novelty(bundle, card, reference, share=0.1)
+    half = open_session(serialize(to_half(onnx.load_from_string(found.model))))
+    assert ["tensor(float)", "tensor(float)"] == [entry.type for entry in half.get_outputs()]
+    inputs = np.stack([face.inputs() for face in reference.kept_back[::10]])
+    (expected,) = open_session(found.model).run(["novelty"], {"input": inputs})
+    (actual,) = half.run(["novelty"], {"input": inputs})
+    np.testing.assert_allclose(actual, expected, rtol=0.1)
