@@ -148,7 +148,8 @@ def fit_classes(features: Floats, names: Sequence[str]) -> tuple[Matrix, Matrix,
     counts = {name: n for name, n in sorted(Counter(names).items()) if n >= LEAST_OF_CLASS}
     if not counts:
         raise UsageError(
-            f"--reference: no source has {LEAST_OF_CLASS} faces of one label to learn from"
+            f"--reference: no source has {LEAST_OF_CLASS} faces of one label to learn from; give "
+            "more, or raise --count"
         )
     owners = np.array(names)
     spread = features.std(axis=0)
