@@ -23,7 +23,16 @@ def test_a_page_holds_the_help_the_command_prints(page: Path) -> None:
     ("command", "page"),
     [
         *((command, "cli") for command in ("", " detect", " watch", " models", " completion")),
-        *((f" {name}", name) for name in ("bench", "explain", "export", "quantize", "verify")),
+        *((f" {name}", name) for name in ("bench", "evaluate", "explain", "export", "quantize")),
+        (" calibrate", "decision"),
+        (" data", "data"),
+        *(
+            (f" data {name}", "data")
+            for name in ("manifest", "layouts", "split", "check", "extract", "crops", "pack")
+        ),
+        (" data sheet", "fakes"),
+        (" train", "training"),
+        (" verify", "verify"),
         (" models import", "import"),
         (" models pull", "import"),
     ],

@@ -82,7 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--debug", action="store_true", help="show the traceback of an error (before COMMAND)"
     )
     parser.set_defaults(extra=None)
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND [...]", required=True)
+    subparsers = parser.add_subparsers(
+        title="commands", metavar="COMMAND [...]", required=True, prog=parser.prog
+    )
     for module in COMMANDS:
         importlib.import_module(module).add_parser(subparsers)
     plugins.add_parsers(plugins.COMMANDS, subparsers)

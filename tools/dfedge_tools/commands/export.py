@@ -122,7 +122,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
             "--metrics",
             type=Path,
             metavar="FILE",
-            help="figures of the new bundle for its card, by dfedge_tools.evaluating.evaluate --metrics",
+            help="figures of the new bundle for its card, by dfedge evaluate --metrics",
         )
     )
     group.add_argument(

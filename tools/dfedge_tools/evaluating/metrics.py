@@ -76,7 +76,7 @@ def expected_calibration_error(
     """Mean distance between stated and observed share of fakes, over equal-width bins.
 
     Both classes weigh the same: calibration is to equal odds (see
-    `dfedge_tools.deciding.calibrate`), and the mix of a data set should not count as an error.
+    `dfedge calibrate`), and the mix of a data set should not count as an error.
     """
     truth = np.asarray(labels, np.float64)
     stated = np.asarray(probabilities, np.float64)
