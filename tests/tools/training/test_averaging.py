@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from dfedge_tools.training.averaging import Averaged
+from dfedge.errors import UsageError
+from dfedge_tools.training.averaging import Averaged, mean_of
 
 
 def test_average_by_hand() -> None:
@@ -29,3 +31,18 @@ def test_without_decay_it_is_the_network() -> None:
     mine, other = net.state_dict(), average.net.state_dict()
     assert all(torch.equal(mine[name], other[name]) for name in mine)
     assert not any(p.requires_grad for p in average.net.parameters())
+
+
+def test_mean_of_stages_by_hand() -> None:
+    """Weights are averaged, counters are those of the last stage."""
+    first = {"weight": torch.tensor([1.0, 2.0]), "count": torch.tensor(3)}
+    second = {"weight": torch.tensor([3.0, 6.0]), "count": torch.tensor(8)}
+    mean = mean_of([first, second])
+    assert torch.equal(torch.tensor([2.0, 4.0]), mean["weight"])
+    assert torch.equal(torch.tensor(8), mean["count"])
+
+
+def test_stages_of_different_networks_have_no_mean() -> None:
+    """A shape that differs is refused."""
+    with pytest.raises(UsageError, match="different networks"):
+        mean_of([{"weight": torch.zeros(2)}, {"weight": torch.zeros(3)}])

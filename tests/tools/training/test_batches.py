@@ -139,3 +139,11 @@ class PartOfStore:
     def image(self, row: int, /) -> Image:
         """RGB picture of a row."""
         return self._store.image(self._numbers[row])
+
+
+def test_a_method_can_be_left_out(tiny_store: CropStore) -> None:
+    """None of its fakes is drawn; the genuine pictures stay."""
+    everything, held_out = Pools.of(tiny_store), Pools.of(tiny_store, ("Deepfakes",))
+    assert {"Deepfakes"} == set(everything.fakes)
+    assert {} == held_out.fakes
+    assert everything.genuine == held_out.genuine

@@ -49,22 +49,43 @@ def test_run_gives_weights_scores_and_figures(
     assert before == (tmp_path / "scores.csv").read_text()
 
 
+KEYS = ("mask_head.deep.weight", "backbone.blocks.3.0.conv_pw.weight")
+STILL = "loop.warmup_steps=1000000000000"
+"""Nothing moves in the first step."""
+
+
 def test_later_stage_starts_from_the_one_before(tiny_store: CropStore, tmp_path: Path) -> None:
-    """The second stage takes over the averaged backbone and mask head of the first; from --out,
-    or from a file; to the bit."""
+    """The second stage takes over the averaged weights of the first; from --out, or from a file;
+    to the bit."""
     assert 0 == _b0(tiny_store, tmp_path / "a", "--stage", "backbone-160")
     last = tmp_path / "a" / "backbone-160" / "last.pt"
-    still = "--set=detector-160.loop.warmup_steps=1000000000000"
-    assert 1 == _b0(tiny_store, tmp_path / "a", still, "--stop-after", "1")
-    start = f"--set=detector-160.initial={last}"
-    stage = ("--stage", "detector-160", still, "--stop-after", "1")
+    stage = ("--stage", "backbone-160-hard", f"--set=backbone-160-hard.{STILL}", "--stop-after=1")
+    assert 1 == _b0(tiny_store, tmp_path / "a", *stage)
+    start = f"--set=backbone-160-hard.initial={last}"
     assert 1 == _b0(tiny_store, tmp_path / "b", start, *stage)
     first = checkpoints.load(last)["ema"]
     for name in ("a", "b"):
-        second = checkpoints.load(tmp_path / name / "detector-160" / "last.pt")["net"]
-        for key in ("mask_head.deep.weight", "backbone.blocks.3.0.conv_pw.weight"):
-            inside = key.replace("backbone.", "detector.feat_extractor.backbone.")
-            assert torch.allclose(first[key], second[inside], atol=1e-9), (name, key)
+        second = checkpoints.load(tmp_path / name / "backbone-160-hard" / "last.pt")["net"]
+        for key in KEYS:
+            assert torch.allclose(first[key], second[key], atol=1e-9), (name, key)
+
+
+def test_a_stage_may_start_from_the_mean_of_earlier_ones(
+    tiny_store: CropStore, tmp_path: Path
+) -> None:
+    """The detector takes over the mean of both backbone stages."""
+    for name in ("backbone-160", "backbone-160-hard"):
+        assert 0 == _b0(tiny_store, tmp_path, "--stage", name)
+    still = f"--set=detector-160.{STILL}"
+    assert 1 == _b0(tiny_store, tmp_path, "--stage", "detector-160", still, "--stop-after=1")
+    first, second, detector = (
+        checkpoints.load(tmp_path / name / "last.pt")
+        for name in ("backbone-160", "backbone-160-hard", "detector-160")
+    )
+    for key in KEYS:
+        mean = (first["ema"][key] + second["ema"][key]) / 2
+        inside = key.replace("backbone.", "detector.feat_extractor.backbone.")
+        assert torch.allclose(mean, detector["net"][inside], atol=1e-7), key
 
 
 def test_list_tells_command_cost_and_score(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +105,7 @@ def test_show_prints_settings_as_set(capsys: pytest.CaptureFixture[str]) -> None
     """--show prints all settings of a recipe, with those of --set in their place."""
     assert 0 == main(["train", "b0", "--show", "--set", "detector-160.side=224"])
     stages = json.loads(capsys.readouterr().out)["stages"]
-    assert [160, 224] == [stage["side"] for stage in stages]
+    assert [160, 160, 224] == [stage["side"] for stage in stages]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +122,7 @@ def test_show_prints_settings_as_set(capsys: pytest.CaptureFixture[str]) -> None
         (["b0", "--data", "{store}", "--out", "{tmp}/o", "--workers", "-1"], "--workers -1"),
         (
             ["b0", "--data", "{store}", "--out", "{tmp}/o", "--stage", "head"],
-            "has the stages backbone-160, detector-160",
+            "has the stages backbone-160, backbone-160-hard, detector-160",
         ),
         (
             ["b0", "--data", "{store}", "--out", "{tmp}/o", "--stage", "detector-160"],

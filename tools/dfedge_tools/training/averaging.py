@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from dfedge.errors import UsageError
 
 
 class Averaged:
@@ -36,3 +39,21 @@ class Averaged:
                 mean.copy_(now)
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         average(means, nows, step)
+
+
+def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of the weights of one network at several stages; counters are those of the last.
+
+    Raises:
+        UsageError: They are of different networks.
+    """
+    first = states[0]
+    for other in states[1:]:
+        if {n: v.shape for n, v in first.items()} != {n: v.shape for n, v in other.items()}:
+            raise UsageError("soup: the stages are of different networks; average those of one")
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(last.dtype)
+        if last.is_floating_point()
+        else last
+        for name, last in states[-1].items()
+    }

@@ -73,7 +73,7 @@ class BatchMaker(Dataset[Batch]):
         self.store = store
         self.team_size = team_size
         self.recipe = recipe
-        self.pools = Pools.of(store)
+        self.pools = Pools.of(store, recipe.mix.left_out)
 
     def __getitem__(self, number: int) -> Batch:
         """Batch of process ``number % team_size`` at step ``number // team_size``."""

@@ -81,6 +81,9 @@ class Stage:
     initial: str = "random"
     """Weights of a stage that starts afresh: ``random``, a file, or a word that the kind of stage
     knows. Where a later stage says other than ``random``, it does not start from the one before."""
+    soup: tuple[str, ...] = ()
+    """Earlier stages of one network whose weights are averaged for a later stage to start from
+    (Wortsman and others, 2022); empty: the stage before alone."""
     loop: LoopConfig
 
     def task(self, crops: Crops, start_from: Path | None) -> Task[Any]:
@@ -131,6 +134,10 @@ class Mix:
     )
     """Share of each source among the stills: in-the-wild and studio sets are drawn more often than
     they are large, since the other two are mostly of East Asian faces."""
+
+    left_out: tuple[str, ...] = ()
+    """Methods whose fakes are never drawn, to measure how well a detector knows what it has not
+    seen: ``--set 'mix.left_out=["NeuralTextures"]'``."""
 
     @property
     def images(self) -> int:

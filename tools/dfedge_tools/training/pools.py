@@ -42,8 +42,8 @@ class Pools:
     """Of the donors, (n,): two of one number may show the same person."""
 
     @staticmethod
-    def of(store: Crops) -> Pools:
-        """Sort the train rows of a store; rows of other splits are left out."""
+    def of(store: Crops, left_out: Sequence[str] = ()) -> Pools:
+        """Sort the train rows of a store; other splits and some methods of fakes are left out."""
         stills: dict[str, list[int]] = defaultdict(list)
         genuine: list[int] = []
         fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -51,6 +51,8 @@ class Pools:
         for number, row in enumerate(store.rows):
             sample = row.sample
             if sample.split != "train":
+                continue
+            if sample.label == 1 and sample.method in left_out:
                 continue
             if sample.label == 1:
                 fakes[sample.method][sample.compression].append(number)

@@ -13,6 +13,7 @@ from dfedge.errors import UsageError
 from dfedge_tools.evaluating.metrics import auc_table, bootstrap_interval, videos
 from dfedge_tools.evaluating.scores import Scored, write_scores
 from dfedge_tools.training import checkpoints
+from dfedge_tools.training.averaging import mean_of
 from dfedge_tools.training.config import Recipe, Stage
 from dfedge_tools.training.loop import BEST, LAST, RunOptions, Trainer
 from dfedge_tools.training.stores import fingerprint, open_stores
@@ -81,7 +82,7 @@ def carry_out(plan: RunPlan, team: Team) -> Outcome:
     )
     for stage in _chosen(plan):
         options = replace(options, folder=plan.out / stage.name)
-        task = stage.task(crops, _start(plan, stage))
+        task = stage.task(crops, _start(plan, stage, team))
         trainer = Trainer(task, stage, options, team)
         before = trainer.progress.step
         progress = trainer.run()
@@ -134,15 +135,22 @@ def _chosen(plan: RunPlan) -> Sequence[Stage]:
     return chosen
 
 
-def _start(plan: RunPlan, stage: Stage) -> Path | None:
-    """The checkpoint of the stage before, where this stage does not start from elsewhere."""
+def _start(plan: RunPlan, stage: Stage, team: Team) -> Path | None:
+    """The checkpoint this stage starts from, where it does not start from elsewhere."""
     place = plan.recipe.stages.index(stage)
     if place == 0 or stage.initial != "random":
         return None
-    before = plan.out / plan.recipe.stages[place - 1].name / LAST
-    if not before.is_file():
-        raise UsageError(
-            f"--stage {stage.name}: starts from {before}, which is not there; carry out the stage "
-            f"before first, or give --set {stage.name}.initial=FILE"
-        )
-    return before
+    names = stage.soup or (plan.recipe.stages[place - 1].name,)
+    checkpoints_before = [plan.out / name / LAST for name in names]
+    for before in checkpoints_before:
+        if not before.is_file():
+            raise UsageError(
+                f"--stage {stage.name}: starts from {before}, which is not there; carry out the "
+                f"stage before first, or give --set {stage.name}.initial=FILE"
+            )
+    if not stage.soup:
+        return checkpoints_before[0]
+    soup = plan.out / stage.name / f"start-{team.rank}.pt"
+    states = [checkpoints.load(path)["ema"] for path in checkpoints_before]
+    checkpoints.save(soup, {"ema": mean_of(states)})
+    return soup
