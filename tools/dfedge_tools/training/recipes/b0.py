@@ -5,7 +5,8 @@
 First the backbone alone at 160 px, from weights that have seen ImageNet: that is where blending is
 learned, and a step costs a third of one of the whole detector. Its first stage sees many
 manipulated clips, its second more fakes made here and harder ones; the mean of both is better than
-either. Then the whole detector from that mean. Cost and scores of every run stand in ``docs/training.md``.
+either. Then the whole detector from that mean. Cost and scores of every run stand in
+``docs/training.md``.
 """
 
 from __future__ import annotations
