@@ -236,6 +236,8 @@ def test_smaller_forms_keep_the_output(own_bundle: Path, reference: Reference, r
     (expected,) = large_session.run(["novelty"], {"input": inputs})
     (actual,) = small_session.run(["novelty"], {"input": inputs})
     np.testing.assert_allclose(actual, expected, rtol=0.1)
+    stored = {entry.name: entry for entry in onnx.load_from_string(small).graph.initializer}
+    assert onnx.TensorProto.FLOAT == stored["novelty.whiten"].data_type
 
 
 def test_half_precision_keeps_the_output(own_bundle: Path, reference: Reference) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from dfedge_tools.deciding.surgery import PREFIX as NOVELTY
 from dfedge_tools.quantizing.recipes import LayerKind
 
 SMALLEST = 256
@@ -50,12 +51,15 @@ class Layer:
 def find_layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
     """All layers with a float32 weight of their own that int8 makes smaller, in order of use.
 
-    A constant that is also used otherwise than as the weight of such layers is none.
+    A constant that is also used otherwise than as the weight of such layers is none. What measures
+    novelty is left alone: it takes small differences of large numbers, which int8 drowns.
     """
     large = {
         entry.name: tuple(entry.dims)
         for entry in graph.initializer
-        if entry.data_type == TensorProto.FLOAT and prod(entry.dims) >= SMALLEST
+        if entry.data_type == TensorProto.FLOAT
+        and prod(entry.dims) >= SMALLEST
+        and not entry.name.startswith(NOVELTY)
     }
     biases = _added_after(graph)
     found: dict[str, Layer] = {}

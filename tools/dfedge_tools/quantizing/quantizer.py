@@ -12,6 +12,7 @@ from onnx import TensorProto
 from dfedge.bundles.card import DetectorCard
 from dfedge.errors import UsageError
 from dfedge.types import Tensor
+from dfedge_tools.deciding.surgery import PREFIX as NOVELTY
 from dfedge_tools.exporting.graph import serialize, strip
 from dfedge_tools.exporting.half import DESCRIPTION as FLOAT16
 from dfedge_tools.exporting.half import to_half
@@ -88,7 +89,8 @@ class Quantizer:
         layers = [layer for layer in self.layers if layer.name not in left_out]
         if self._card is not None and any(e.key.startswith(PREFIX) for e in proto.metadata_props):
             write_metadata(proto, self._card)
-        constants = {entry.name for entry in proto.graph.initializer}
+        names = (entry.name for entry in proto.graph.initializer)
+        constants = {name for name in names if not name.startswith(NOVELTY)}
         half = constants if self.recipe.rest == "float16" else set()
         if self.recipe.method == "half":
             return serialize(_like(proto, to_half(proto)))
