@@ -168,7 +168,9 @@ class GenConViTVAE(GenConViT):
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """(B, 256 * (S / 32)**2) -> (B, 3, S / 2, S / 2), units as of the input."""
         side = self.img_size // STRIDE
-        picture: torch.Tensor = self.decoder(latent.reshape(len(latent), -1, side, side))
+        picture: torch.Tensor = self.decoder(
+            latent.reshape(-1, latent.shape[1] // side**2, side, side)
+        )
         return picture
 
     def _half_size(self, x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:

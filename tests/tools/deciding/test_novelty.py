@@ -224,7 +224,7 @@ def _anything(graph: Any) -> tuple[Any, Any]:
     )
 
 
-@pytest.mark.parametrize("recipe", ["small", "weights-int8", "fp16", "dynamic-int8"])
+@pytest.mark.parametrize("recipe", ["small", "weights-int8", "fp16"])
 def test_smaller_forms_keep_the_output(own_bundle: Path, reference: Reference, recipe: str) -> None:
     """Quantized after the fit, a graph tells nearly the same novelty, as its second output."""
     bundle, card = resolve_detector(own_bundle)

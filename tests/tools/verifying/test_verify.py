@@ -161,8 +161,10 @@ def test_pictures_without_labels_are_compared_without_auc(
 def test_the_small_default_agrees_with_the_large_one(
     shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On research frames, by the preset small, with the change of AUC measured."""
+    """On research frames, by the preset small, with the change of AUC measured; a probability may
+    move by .03, the limit it was made with."""
     given = ["--faces", shared_data / "ffpp_frames", "--split", "val", "--count", 29]
+    given += ["--max-probability-change", 0.03]
     assert run("dfedge-b0", "dfedge-b0-int8", *given, "--json") == 0
     found = read_json(capsys)
     assert found["passed"] is True

@@ -157,7 +157,7 @@ class _Builder:
     def distance(self, features: str, whiten: Matrix, centres: Matrix) -> None:
         white = self._node("MatMul", [features, self._constant("whiten", whiten)], "white")
         parts = [self._from_centre(white, centre, number) for number, centre in enumerate(centres)]
-        nearest = self._node("Min", parts, "nearest") if len(parts) > 1 else parts[0]
+        nearest = self._reduce("ReduceMin", self._node("Concat", parts, "all", axis=1), "nearest")
         self._add("Sqrt", [nearest], OUTPUT_NAME)
 
     def finish(self, output: str, size: int | None = None) -> None:
@@ -185,11 +185,14 @@ class _Builder:
         named = self._constant(f"centre{number}", centre[np.newaxis])
         away = self._node("Sub", [white, named], f"away{number}")
         square = self._node("Mul", [away, away], f"square{number}")
-        name = f"distance{number}"
+        return self._reduce("ReduceMean", square, f"distance{number}")
+
+    def _reduce(self, operator: str, tensor: str, output: str) -> str:
+        """(batch, n) -> (batch, 1). WebGPU knows no Min of several tensors."""
         if self._opset < REDUCE_AXES_INPUT:
-            return self._node("ReduceMean", [square], name, axes=[1], keepdims=1)
-        axes = self._constant(f"axes{number}", np.array([1], np.int64))
-        return self._node("ReduceMean", [square, axes], name, keepdims=1)
+            return self._node(operator, [tensor], output, axes=[1], keepdims=1)
+        axes = self._constant(f"{output}.axes", np.array([1], np.int64))
+        return self._node(operator, [tensor, axes], output, keepdims=1)
 
     def _constant(self, name: str, values: npt.NDArray[Any]) -> str:
         constant = numpy_helper.from_array(np.ascontiguousarray(values), PREFIX + name)
