@@ -66,7 +66,8 @@ def test_each_recipe_works_on_the_shipped_detector(recipe: Recipe) -> None:
     graph = bundle.read("model")
     made = Quantizer(graph, recipe, inputs=inputs).build()
     assert len(made) < 0.51 * len(graph)
-    assert np.abs(logits(graph, inputs) - logits(made, inputs)).max() < 0.25
+    largest = {"weights-int8": 0.1, "static-qdq": 0.25}.get(recipe.name, 0.05)
+    assert np.abs(logits(graph, inputs) - logits(made, inputs)).max() < largest
 
 
 def without_words(graph: bytes) -> bytes:
