@@ -14,11 +14,13 @@ ROOTS = {
     "dfedge": "sdk/dfedge",
     "dfedge_models": "edge_models/dfedge_models",
     "dfedge_tools": "tools/dfedge_tools",
+    "dfedge_server": "server/dfedge_server",
 }
 ALLOWED = {
     "dfedge": set(),
     "dfedge_models": set(),
     "dfedge_tools": {"dfedge", "dfedge_models"},
+    "dfedge_server": {"dfedge"},
 }
 SDK_FORBIDDEN = {
     "torch",
@@ -48,7 +50,7 @@ def imported_packages(folder: Path) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("package", sorted(ROOTS))
 def test_dependencies_point_one_way(package: str) -> None:
-    """tools -> edge_models and sdk; edge_models and sdk know nothing of the others."""
+    """tools -> edge_models and sdk; server -> sdk; edge_models and sdk know nothing of the others."""
     others = set(ROOTS) - {package} - ALLOWED[package]
     modules = imported_packages(REPOSITORY / ROOTS[package])
     assert modules, f"no module found under {ROOTS[package]}"

@@ -1,0 +1,1 @@
+"""Subcommands of ``dfedge`` that this package brings."""

@@ -1,0 +1,1 @@
+"""Endpoints of earlier servers whose clients exist."""

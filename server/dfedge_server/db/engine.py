@@ -1,0 +1,63 @@
+"""The database: SQLite in a folder, or PostgreSQL; the same code for both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from dfedge_server.settings import Settings
+
+BUSY_SECONDS = 30
+"""How long a writer of SQLite waits for another one."""
+
+
+class Database:
+    """Opens sessions; one for a process. Close it when the process ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.engine = make_engine(settings)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self.engine.dispose()
+
+
+def make_engine(settings: Settings) -> AsyncEngine:
+    """The async engine, with foreign keys and write-ahead logging on SQLite."""
+    if not settings.is_sqlite:
+        return create_async_engine(settings.async_database_url, pool_pre_ping=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_async_engine(
+        settings.async_database_url, connect_args={"timeout": BUSY_SECONDS}
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions below, not sqlite3
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        # Reserve the write lock at once: upgrading a read lock later fails instead of waiting.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,1 @@
+"""API v1: escalations, batches, feedback, models."""
