@@ -134,6 +134,15 @@ class Picture(_Answer, frozen=True, kw_only=True):
     model: str | None = None
 
 
+class Thresholds(_Answer, frozen=True, kw_only=True):
+    """The two thresholds on P(fake) that a verdict's label rests on: REAL up to ``real``, FAKE from
+    ``fake`` on, as far as nothing else spoils it.
+    """
+
+    real: Probability
+    fake: Probability
+
+
 class Problem(_Answer, frozen=True, kw_only=True):
     """RFC 9457 problem details, ``application/problem+json``.
 
@@ -163,6 +172,7 @@ class Escalation(_Answer, frozen=True, kw_only=True):
 
     Attributes:
         verdict: fused from the device's and the server's opinions; None until ``done``.
+        thresholds: those of the verdict; None where it has none, or until ``done``.
         notes: sentences fit for a user: that no heavier model is installed, say.
         queue_position: jobs before this one, while queued.
         reused: the same bytes had been judged before, and that result is given.
@@ -182,6 +192,7 @@ class Escalation(_Answer, frozen=True, kw_only=True):
     queue_position: int | None = None
     device_label: Label | None = None
     verdict: Verdict | None = None
+    thresholds: Thresholds | None = None
     problem: Problem | None = None
     evidence: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()

@@ -60,6 +60,8 @@ class Job(UUIDv7AuditBase):
     stage: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """A :class:`dfedge.escalation.wire.Stage`."""
     verdict: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    thresholds: Mapped[dict[str, float] | None] = mapped_column(JSON)
+    """:class:`dfedge.escalation.wire.Thresholds` of the verdict, once there is one."""
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     notes: Mapped[list[str]] = mapped_column(JSON, default=list)
     attempts: Mapped[int] = mapped_column(default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dfedge.escalation.wire import Thresholds
 from dfedge.verdict import Verdict
 
 
@@ -32,9 +33,11 @@ class HeavyResult:
 
     Attributes:
         verdict: its ``opinions`` hold the device's (tier edge) and each model's (tier heavy).
+        thresholds: those on P(fake) that the fused label rests on; shown to analysts.
         notes: sentences fit for a user, such as that no heavier model is installed.
     """
 
     verdict: Verdict
     pictures: tuple[EvidencePicture, ...] = ()
     notes: tuple[str, ...] = ()
+    thresholds: Thresholds | None = None
