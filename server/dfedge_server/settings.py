@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """auto: text on a terminal, else JSON lines."""
     metrics: bool = True
     """Whether /metrics answers Prometheus."""
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which a process of workers alone answers Prometheus, without a key; 0: none."""
     otlp_endpoint: str = ""
     """OpenTelemetry collector (http://host:4318); empty: no traces."""
 

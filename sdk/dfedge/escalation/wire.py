@@ -98,6 +98,8 @@ class Submission(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True
         frames_sampled: for ``crops``: frames the device looked at, with or without a face.
         url: for ``url`` only.
         frames: for ``clip`` and ``url``: frames to look at.
+        sampling: for ``clip`` and ``url``: frames spread evenly over the clip, or up to six of each
+            scene between two cuts.
         keep: False asks for zero retention: media is deleted when the verdict is there.
         webhook: told when it has ended.
     """
@@ -110,6 +112,7 @@ class Submission(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True
     frames_sampled: Annotated[int, Meta(ge=0, le=100_000)] = 0
     url: Annotated[str, Meta(max_length=2048)] | None = None
     frames: Annotated[int, Meta(ge=1, le=120)] | None = None
+    sampling: Literal["even", "scene"] = "even"
     keep: bool = True
     webhook: Webhook | None = None
 

@@ -66,6 +66,8 @@ class Job(UUIDv7AuditBase):
     notes: Mapped[list[str]] = mapped_column(JSON, default=list)
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(64))
+    traceparent: Mapped[str | None] = mapped_column(String(64))
+    """W3C trace context of the request that asked first, so that its trace goes on in the worker."""
     started_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
     media_deleted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
