@@ -1,8 +1,9 @@
 """Settings of the server, from the environment and a TOML file; every one has its sentence here.
 
-Each may be given as ``DFEDGE_SERVER_<NAME>`` in the environment, or as ``name = value`` in the file
-named by ``DFEDGE_SERVER_CONFIG`` (or ``--config``). The environment wins. ``docs/server.md`` lists
-them all, made from this module.
+Each may be given as ``DFEDGE_SERVER_<NAME>`` in the environment, as a file ``dfedge_server_<name>``
+in the folder named by ``DFEDGE_SERVER_SECRETS`` (for passwords: how Docker and Kubernetes hand them
+over), or as ``name = value`` in the file named by ``DFEDGE_SERVER_CONFIG`` (or ``--config``). The
+first of these wins. ``docs/server.md`` lists them all, made from this module.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -25,6 +27,7 @@ from dfedge.errors import UsageError
 
 PREFIX = "DFEDGE_SERVER_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
+SECRETS_VARIABLE = PREFIX + "SECRETS"
 
 MIB = 1024**2
 
@@ -138,10 +141,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments before environment before file."""
+        """Arguments before environment before secrets before file."""
         path = os.environ.get(CONFIG_VARIABLE)
         file = TomlConfigSettingsSource(settings_cls, toml_file=path or None)
-        return init_settings, env_settings, file
+        folder = os.environ.get(SECRETS_VARIABLE)
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder or None)
+        return init_settings, env_settings, secrets, file
 
     @cached_property
     def is_sqlite(self) -> bool:
@@ -166,7 +171,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(config: Path | None = None, **overrides: object) -> Settings:
-    """Settings from overrides, environment and file, in that order.
+    """Settings from overrides, environment, secrets and file, in that order.
 
     Raises:
         UsageError: one has a value that cannot work, or the file cannot be read; says which.
@@ -176,6 +181,9 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
     path = os.environ.get(CONFIG_VARIABLE)
     if path and not Path(path).is_file():
         raise UsageError(f"{CONFIG_VARIABLE} {path}: there is no such file")
+    secrets = os.environ.get(SECRETS_VARIABLE)
+    if secrets and not Path(secrets).is_dir():
+        raise UsageError(f"{SECRETS_VARIABLE} {secrets}: there is no such folder")
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
