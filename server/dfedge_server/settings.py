@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
     public_url: str = ""
-    """Address clients reach it by, such as https://dfedge.example.org; empty: that of the request."""
+    """Address clients reach it by (https://dfedge.example.org); empty: that of the request."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of web pages and extensions that may call it (CORS), exact; none by default."""
 
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     data_dir: Path = platformdirs.user_data_path("dfedge-server", appauthor=False)
     """Folder of the database and the media unless they are told to lie elsewhere."""
     database_url: SecretStr = SecretStr("")
-    """postgresql+psycopg://user:password@host/name for several machines; empty: SQLite in data_dir."""
+    """postgresql+psycopg://user:password@host/name; empty: SQLite in data_dir."""
     storage_url: str = ""
     """s3://bucket/prefix, or a folder; empty: data_dir/media."""
     s3_endpoint: str = ""
@@ -91,8 +91,8 @@ class Settings(BaseSettings):
 
     # The heavy tier
     models: tuple[str, ...] = ()
-    """Bundles, by name or path, each with an optional weight: "genconvit-ed=2". Empty: all installed
-    heavy bundles, or the shipped one where there is none."""
+    """Bundles, by name or path, each with an optional weight: "genconvit-ed=2". Empty: all
+    installed heavy bundles, or the shipped one where there is none."""
     device_weight: float = Field(default=0.5, ge=0)
     """Weight of the device's own opinion beside the models'."""
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
