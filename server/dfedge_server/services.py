@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from dfedge_server.blobs import Blobs
@@ -18,3 +21,19 @@ class Services:
     db: Database
     blobs: Blobs
     queue: JobQueue
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything, and close it when the block ends; the database must be migrated."""
+    db = Database(settings)
+    try:
+        # Opening a folder or a bucket touches the disk.
+        blobs = await asyncio.to_thread(Blobs, settings)
+        queue = await JobQueue.open(settings)
+        try:
+            yield Services(settings, db, blobs, queue)
+        finally:
+            await queue.close()
+    finally:
+        await db.close()

@@ -1,0 +1,145 @@
+"""The queue of jobs and of webhooks, as every process of the server sees it.
+
+DBOS keeps it in tables of its own beside ours; what is put in stays until it has ended. A client
+only writes rows: the workers (:mod:`dfedge_server.work.worker`) take them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, error
+
+from dfedge_server.settings import Settings
+
+APPLICATION: Final = "dfedge"
+"""Owner of the rows, should the database serve other applications of DBOS."""
+
+SHAPE: Final = "1"
+"""DBOS's application version. It stays, so that a newer release finishes what an older one began:
+each workflow is one call that may be made again from its start."""
+
+JOBS: Final = "jobs"
+WEBHOOKS: Final = "webhooks"
+JUDGE: Final = "judge"
+DELIVER: Final = "deliver"
+
+TURN_SECONDS: Final = 10
+"""A job of a tenant that has n unfinished ones waits as if it had come n times this much later."""
+
+_EPOCH: Final = datetime.fromisoformat("2025-01-01T00:00:00+00:00").timestamp()
+_ENDED: Final = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+
+
+class JobQueue:
+    """Puts work into the queue and takes it out again; safe to use from several tasks at once."""
+
+    def __init__(self, client: DBOSClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def open(cls, settings: Settings) -> JobQueue:
+        """Connect; the tables must be there (:func:`migrate_system`)."""
+        quieten()
+        client = await asyncio.to_thread(
+            DBOSClient,
+            system_database_url=settings.dbos_database_url,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+            retry_connection_errors=False,
+        )
+        return cls(client)
+
+    async def enqueue(self, job_id: UUID, *, ahead: int) -> None:
+        """Let a job be done, once: a job that waits or runs already is left alone.
+
+        Args:
+            job_id: its row is committed, in state ``queued``.
+            ahead: unfinished jobs of its tenant; tenants are served in turn.
+        """
+        turn = int(time.time() - _EPOCH) + max(0, ahead) * TURN_SECONDS
+        await self._put(JUDGE, JOBS, str(job_id), str(job_id), priority=turn)
+
+    async def enqueue_delivery(
+        self, delivery_id: UUID, *, attempt: int, delay_seconds: float = 0.0
+    ) -> None:
+        """Let a webhook be sent for the ``attempt``-th time, counted from 0, once."""
+        later = {"delay_seconds": delay_seconds} if delay_seconds > 0 else {}
+        workflow_id = delivery_workflow(delivery_id, attempt)
+        await self._put(DELIVER, WEBHOOKS, workflow_id, str(delivery_id), attempt, **later)
+
+    async def cancel(self, job_id: UUID) -> None:
+        """Take a job out of the queue; one that runs is told by its row."""
+        await self._client.cancel_workflow_async(str(job_id))
+
+    async def forget(self, job_id: UUID) -> None:
+        """Drop what the queue knows of a job that is deleted."""
+        await self._client.delete_workflow_async(str(job_id))
+
+    async def waiting(self, workflow_ids: Iterable[str]) -> set[str]:
+        """Those of the workflows that wait or run."""
+        ids = list(workflow_ids)
+        if not ids:
+            return set()
+        found = await self._client.list_workflows_async(
+            workflow_ids=ids, load_input=False, load_output=False
+        )
+        return {one.workflow_id for one in found if one.status not in _ENDED}
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await asyncio.to_thread(self._client.destroy)
+
+    async def _put(
+        self, workflow: str, queue: str, workflow_id: str, *args: str | int, **more: float
+    ) -> None:
+        options: EnqueueOptions = {  # type: ignore[typeddict-item]
+            **more,
+            "workflow_name": workflow,
+            "queue_name": queue,
+            "workflow_id": workflow_id,
+            "workflow_id_reuse_policy": "reject",
+            "app_version": SHAPE,
+        }
+        try:
+            await self._client.enqueue_async(options, *args)
+        except error.DBOSWorkflowIDInUseError:
+            if await self.waiting([workflow_id]):
+                return
+            # It ran, but our row says that it is to be done: the row counts.
+            await self._client.delete_workflow_async(workflow_id)
+            await self._client.enqueue_async(options, *args)
+
+
+def delivery_workflow(delivery_id: UUID, attempt: int) -> str:
+    """Name of the workflow of one attempt to send a webhook."""
+    return f"webhook-{delivery_id}-{attempt}"
+
+
+def migrate_system(settings: Settings) -> None:
+    """Create or update DBOS's own tables; safe to call from several processes at once."""
+    quieten()
+    if settings.is_sqlite:
+        # Kept in the file from then on: readers and the one writer do not wait for each other.
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = settings.dbos_database_url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    DBOS.migrate(settings.dbos_database_url)
+
+
+def quieten() -> None:
+    """Send what DBOS logs through our logs, warnings and up: the rest tells of its inside."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())  # else it adds one that writes to stderr
+    logger.propagate = True
+    logger.setLevel(logging.WARNING)
