@@ -146,6 +146,13 @@ class Thresholds(_Answer, frozen=True, kw_only=True):
     fake: Probability
 
 
+class Media(_Answer, frozen=True, kw_only=True):
+    """A part of what was sent, as long as it is kept: fetched from ``href``, ranges allowed."""
+
+    part: str
+    href: str
+
+
 class Problem(_Answer, frozen=True, kw_only=True):
     """RFC 9457 problem details, ``application/problem+json``.
 
@@ -179,6 +186,7 @@ class Escalation(_Answer, frozen=True, kw_only=True):
         notes: sentences fit for a user: that no heavier model is installed, say.
         queue_position: jobs before this one, while queued.
         reused: the same bytes had been judged before, and that result is given.
+        media: what was sent and is still kept; empty once it is deleted.
         overrides: newest first.
         expires_at: when media and results are deleted; None where retention has no end.
     """
@@ -198,6 +206,7 @@ class Escalation(_Answer, frozen=True, kw_only=True):
     thresholds: Thresholds | None = None
     problem: Problem | None = None
     evidence: tuple[Picture, ...] = ()
+    media: tuple[Media, ...] = ()
     notes: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
     reused: bool = False
@@ -238,6 +247,13 @@ class Mistake(StrEnum):
     FACE_MISSED = "face_missed"
     NO_REAL_FACE = "no_real_face"
     CORRECT = "correct"
+
+
+class NewOverride(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an analyst makes of an escalation; earlier ones are kept."""
+
+    label: Label
+    note: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class Feedback(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
