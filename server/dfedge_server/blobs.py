@@ -81,6 +81,12 @@ class Blobs:
         await self.delete(keys)
         return len(keys)
 
+    async def size(self, prefix: str) -> int:
+        """Bytes of all blobs whose key begins so."""
+        return sum(
+            [item["size"] async for batch in obstore.list(self._store, prefix) for item in batch]
+        )
+
     async def keys(self, prefix: str) -> list[str]:
         """All keys that begin so."""
         return [item["path"] async for batch in obstore.list(self._store, prefix) for item in batch]

@@ -19,6 +19,9 @@ from dfedge_server.settings import Settings
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for another one."""
 
+READ_ONLY = "dfedge_read_only"
+"""Execution option of transactions that only read."""
+
 
 class Database:
     """Opens sessions; one for a process. Close it when the process ends."""
@@ -26,11 +29,19 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.engine = make_engine(settings)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        reading = self.engine.execution_options(**{READ_ONLY: True, "postgresql_readonly": True})
+        self._reading = async_sessionmaker(reading, expire_on_commit=False)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A transaction: committed when the block ends, rolled back when it raises."""
         async with self._sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that writes nothing, and so waits for no writer on SQLite either."""
+        async with self._reading() as session, session.begin():
             yield session
 
     async def close(self) -> None:
@@ -41,10 +52,15 @@ class Database:
 def make_engine(settings: Settings) -> AsyncEngine:
     """The async engine, with foreign keys and write-ahead logging on SQLite."""
     if not settings.is_sqlite:
-        return create_async_engine(settings.async_database_url, pool_pre_ping=True)
+        return create_async_engine(
+            settings.async_database_url, pool_pre_ping=True, hide_parameters=True
+        )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.sqlite_path.touch(mode=0o600)
     engine = create_async_engine(
-        settings.async_database_url, connect_args={"timeout": BUSY_SECONDS}
+        settings.async_database_url,
+        connect_args={"timeout": BUSY_SECONDS},
+        hide_parameters=True,  # errors are logged, and parameters are what clients sent
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -58,6 +74,7 @@ def make_engine(settings: Settings) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
         # Reserve the write lock at once: upgrading a read lock later fails instead of waiting.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        read_only = connection.get_execution_options().get(READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
