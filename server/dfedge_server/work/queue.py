@@ -84,6 +84,30 @@ class JobQueue:
         """Drop what the queue knows of a job that is deleted."""
         await self._client.delete_workflow_async(str(job_id))
 
+    async def held_by_others(self, living: Iterable[str]) -> list[tuple[str, str]]:
+        """Workflows, and their queues, that were begun by executors who are not among the living."""
+        found = await self._client.list_workflows_async(
+            status="PENDING", queue_name=[JOBS, WEBHOOKS], load_input=False, load_output=False
+        )
+        alive = set(living)
+        return [
+            (one.workflow_id, one.queue_name)
+            for one in found
+            if one.queue_name is not None and one.executor_id not in alive
+        ]
+
+    async def held_by(self, executor_id: str) -> list[tuple[str, str]]:
+        """Workflows, and their queues, that this executor has begun and not ended."""
+        found = await self._client.list_workflows_async(
+            status="PENDING", executor_id=executor_id, load_input=False, load_output=False
+        )
+        return [(one.workflow_id, one.queue_name) for one in found if one.queue_name is not None]
+
+    async def put_back(self, held: Iterable[tuple[str, str]]) -> None:
+        """Let others begin these anew; one that has ended meanwhile stays so."""
+        for workflow_id, queue in held:
+            await self._client.resume_workflow_async(workflow_id, queue_name=queue)
+
     async def waiting(self, workflow_ids: Iterable[str]) -> set[str]:
         """Those of the workflows that wait or run."""
         ids = list(workflow_ids)
@@ -124,9 +148,13 @@ def delivery_workflow(delivery_id: UUID, attempt: int) -> str:
     return f"webhook-{delivery_id}-{attempt}"
 
 
-def migrate_system(settings: Settings) -> None:
+async def migrate_system(settings: Settings) -> None:
     """Create or update DBOS's own tables; safe to call from several processes at once."""
     quieten()
+    await asyncio.to_thread(_migrate, settings)
+
+
+def _migrate(settings: Settings) -> None:
     if settings.is_sqlite:
         # Kept in the file from then on: readers and the one writer do not wait for each other.
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
