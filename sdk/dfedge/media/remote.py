@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import errno
 import http.client
-import ipaddress
 import socket
 import ssl
 import tempfile
@@ -21,6 +20,7 @@ from typing import BinaryIO
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from dfedge.errors import MediaError, MediaFetchError, MediaLimitError, MediaNotFoundError
+from dfedge.media.addresses import connect
 from dfedge.media.files import display_name
 from dfedge.media.info import MediaLimits
 
@@ -47,23 +47,29 @@ def fetch(url: str, limits: MediaLimits) -> BinaryIO:
 
     Raises MediaFetchError, MediaNotFoundError or MediaLimitError.
     """
-    name = redact(url)
-    deadline = time.monotonic() + limits.max_seconds
     file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
     try:
-        target = url
-        for _ in range(limits.max_redirects + 1):
-            step = _Request(target, name, limits, deadline, first=url)
-            target = step.run(file)
-            if not target:
-                file.seek(0)
-                return file
-        raise MediaFetchError(
-            name, f"redirects more than {limits.max_redirects} times (max_redirects)"
-        )
+        fetch_into(file, url, limits)
+        file.seek(0)
     except BaseException:
         file.close()
         raise
+    return file
+
+
+def fetch_into(file: BinaryIO, url: str, limits: MediaLimits) -> None:
+    """Download to the end of an open file; what came before an error stays in it.
+
+    Raises MediaFetchError, MediaNotFoundError or MediaLimitError.
+    """
+    name = redact(url)
+    deadline = time.monotonic() + limits.max_seconds
+    target = url
+    for _ in range(limits.max_redirects + 1):
+        target = _Request(target, name, limits, deadline, first=url).run(file)
+        if not target:
+            return
+    raise MediaFetchError(name, f"redirects more than {limits.max_redirects} times (max_redirects)")
 
 
 class _Request:
@@ -119,7 +125,13 @@ class _Request:
         scheme, host, port = self._origin(self._parts)
         assert host is not None
         connection = http.client.HTTPConnection(host, port, timeout=self._patience())
-        plain = self._open_socket(host, port)
+        plain = connect(
+            host,
+            port,
+            name=self._name,
+            allow_private=self._limits.allow_private_addresses,
+            patience=self._patience,
+        )
         try:
             if scheme == "https":
                 context = ssl.create_default_context()
@@ -132,28 +144,6 @@ class _Request:
             plain.close()
             raise
         return connection
-
-    def _open_socket(self, host: str, port: int) -> socket.socket:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        failure: OSError = OSError("the name has no address")
-        if not self._limits.allow_private_addresses:
-            for *_, address in found:
-                if not ipaddress.ip_address(str(address[0]).split("%")[0]).is_global:
-                    raise MediaFetchError(
-                        self._name,
-                        "leads to a private or local network (allow_private_addresses is off)",
-                    )
-        for family, kind, protocol, _, address in found:
-            plain = socket.socket(family, kind, protocol)
-            try:
-                plain.settimeout(self._patience())
-                plain.connect(address)
-            except OSError as error:
-                plain.close()
-                failure = error
-            else:
-                return plain
-        raise failure
 
     def _patience(self) -> float:
         left = self._deadline - time.monotonic()

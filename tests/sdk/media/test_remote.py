@@ -12,6 +12,7 @@ import pytest
 
 from dfedge.errors import MediaFetchError, MediaLimitError, MediaNotFoundError
 from dfedge.media import MediaLimits, open_media
+from dfedge.media.addresses import is_public
 from dfedge.media.remote import fetch, redact
 
 
@@ -68,16 +69,9 @@ def test_a_redirect_to_a_private_address_is_refused(
 ) -> None:
     """Each step is checked: a public name that redirects to a private one stops there."""
     web.redirect("/go", f"http://10.0.0.1:{web.port}/inside")
-    import ipaddress
-
-    real = ipaddress.ip_address
-
-    class Public:
-        is_global = True
-
     monkeypatch.setattr(
-        "dfedge.media.remote.ipaddress.ip_address",
-        lambda text: Public() if text == "127.0.0.1" else real(text),
+        "dfedge.media.addresses.is_public",
+        lambda address: address == "127.0.0.1" or is_public(address),
     )
     with pytest.raises(MediaFetchError, match="private"):
         fetch(web.url("/go"), MediaLimits(allow_private_addresses=False))
