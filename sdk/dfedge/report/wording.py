@@ -152,14 +152,20 @@ def _score_sentence(verdict: Verdict, probability: float, thresholds: Thresholds
     """One sentence that sets the score against the threshold the label rests on."""
     people = len(verdict.tracks)
     whose = "the face" if people == 1 else f"the most suspicious of the {people} people"
-    score = f"The model puts the probability that {whose} is fake at {percent(probability)}"
+    several = len(verdict.opinions) > 1
+    who, say, their = (
+        ("The models together put", "they say", "their")
+        if several
+        else ("The model puts", "it says", "its")
+    )
+    score = f"{who} the probability that {whose} is fake at {percent(probability)}"
     if verdict.label is Label.FAKE:
-        return f"{score}; from {percent(thresholds.fake)} on it says FAKE."
+        return f"{score}; from {percent(thresholds.fake)} on {say} FAKE."
     if verdict.label is Label.REAL:
-        return f"{score}; up to {percent(thresholds.real)} it says REAL."
+        return f"{score}; up to {percent(thresholds.real)} {say} REAL."
     if thresholds.real < probability < thresholds.fake:
         return (
-            f"{score}, in its unsure band between "
+            f"{score}, in {their} unsure band between "
             f"{percent(thresholds.real)} and {percent(thresholds.fake)}."
         )
     return f"{score}, but that score cannot be relied on here."

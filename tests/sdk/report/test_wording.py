@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dfedge.report.wording import (
@@ -16,6 +17,7 @@ from dfedge.report.wording import (
     percent,
     printable,
 )
+from dfedge.verdict import Opinion
 
 THRESHOLDS = Thresholds(real=0.2, fake=0.8)
 
@@ -116,3 +118,17 @@ def test_frames_that_do_not_count_are_told(analysis_maker: Any) -> None:
     assert describe_frames(all_count) == "4 frames, all count"
     assert describe_frames(some) == "3 of 4 frames count"
     assert (count(1, "person", "people"), count(2, "person", "people")) == ("1 person", "2 people")
+
+
+def test_several_opinions_speak_together(analysis_maker: Any) -> None:
+    """A fused score is said to be that of the models together, not of one."""
+    verdict = analysis_maker.analysis("c.mp4", [0.9] * 4).verdict
+    heard = tuple(
+        Opinion(model=name, tier="heavy", label=verdict.label, fake_probability=0.9)
+        for name in ("one", "other")
+    )
+    fused = msgspec.structs.replace(verdict, opinions=heard)
+    assert explain(fused, THRESHOLDS)[0] == (
+        "The models together put the probability that the face is fake at 90%; "
+        "from 80% on they say FAKE."
+    )
