@@ -7,6 +7,7 @@ goes with one prefix. Nothing a client names is ever part of a path but a checke
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -87,9 +88,14 @@ class Blobs:
             [item["size"] async for batch in obstore.list(self._store, prefix) for item in batch]
         )
 
-    async def keys(self, prefix: str) -> list[str]:
-        """All keys that begin so."""
-        return [item["path"] async for batch in obstore.list(self._store, prefix) for item in batch]
+    async def keys(self, prefix: str, *, older_than: datetime | None = None) -> list[str]:
+        """All keys that begin so; with a time, those that were written before it."""
+        return [
+            item["path"]
+            async for batch in obstore.list(self._store, prefix)
+            for item in batch
+            if older_than is None or item["last_modified"] < older_than
+        ]
 
 
 def _open_store(settings: Settings) -> ObjectStore:
