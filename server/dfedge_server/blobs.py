@@ -62,6 +62,20 @@ class Blobs:
         async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
+    async def size(self, key: str) -> int:
+        """Bytes of a blob; raises FileNotFoundError where there is none."""
+        return int((await obstore.head_async(self._store, key))["size"])
+
+    async def range(self, key: str, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to and without ``end``, few enough for memory."""
+        return bytes(await obstore.get_range_async(self._store, key, start=start, end=end))
+
+    async def stream_range(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The same, piece by piece."""
+        result = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
+
     async def download(self, key: str, path: Path) -> None:
         """Write a blob to a file."""
         with path.open("wb") as file:
