@@ -62,7 +62,7 @@ class Blobs:
         async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
-    async def size(self, key: str) -> int:
+    async def length(self, key: str) -> int:
         """Bytes of a blob; raises FileNotFoundError where there is none."""
         return int((await obstore.head_async(self._store, key))["size"])
 
