@@ -154,11 +154,16 @@ class Settings(BaseSettings):
         return not self.database_url.get_secret_value()
 
     @cached_property
+    def sqlite_path(self) -> Path:
+        """Where the SQLite database lies when there is no other."""
+        return self.data_dir / "dfedge.sqlite"
+
+    @cached_property
     def async_database_url(self) -> str:
         """For SQLAlchemy's async engine."""
         return (
             self.database_url.get_secret_value()
-            or f"sqlite+aiosqlite:///{self.data_dir / 'dfedge.sqlite'}"
+            or f"sqlite+aiosqlite:///{self.sqlite_path}"
         )
 
     @cached_property
