@@ -66,15 +66,18 @@ class JobQueue:
             ahead: unfinished jobs of its tenant; tenants are served in turn.
         """
         turn = int(time.time() - _EPOCH) + max(0, ahead) * TURN_SECONDS
-        await self._put(JUDGE, JOBS, str(job_id), str(job_id), priority=turn)
+        options = _options(JUDGE, JOBS, str(job_id))
+        options["priority"] = turn
+        await self._put(options, str(job_id))
 
     async def enqueue_delivery(
         self, delivery_id: UUID, *, attempt: int, delay_seconds: float = 0.0
     ) -> None:
         """Let a webhook be sent for the ``attempt``-th time, counted from 0, once."""
-        later = {"delay_seconds": delay_seconds} if delay_seconds > 0 else {}
-        workflow_id = delivery_workflow(delivery_id, attempt)
-        await self._put(DELIVER, WEBHOOKS, workflow_id, str(delivery_id), attempt, **later)
+        options = _options(DELIVER, WEBHOOKS, delivery_workflow(delivery_id, attempt))
+        if delay_seconds > 0:
+            options["delay_seconds"] = delay_seconds
+        await self._put(options, str(delivery_id), attempt)
 
     async def cancel(self, job_id: UUID) -> None:
         """Take a job out of the queue; one that runs is told by its row."""
@@ -85,7 +88,7 @@ class JobQueue:
         await self._client.delete_workflow_async(str(job_id))
 
     async def held_by_others(self, living: Iterable[str]) -> list[tuple[str, str]]:
-        """Workflows, and their queues, that were begun by executors who are not among the living."""
+        """Workflows, and their queues, begun by executors that are not among the living."""
         found = await self._client.list_workflows_async(
             status="PENDING", queue_name=[JOBS, WEBHOOKS], load_input=False, load_output=False
         )
@@ -122,25 +125,26 @@ class JobQueue:
         """Let go of all connections."""
         await asyncio.to_thread(self._client.destroy)
 
-    async def _put(
-        self, workflow: str, queue: str, workflow_id: str, *args: str | int, **more: float
-    ) -> None:
-        options: EnqueueOptions = {  # type: ignore[typeddict-item]
-            **more,
-            "workflow_name": workflow,
-            "queue_name": queue,
-            "workflow_id": workflow_id,
-            "workflow_id_reuse_policy": "reject",
-            "app_version": SHAPE,
-        }
+    async def _put(self, options: EnqueueOptions, *args: str | int) -> None:
         try:
             await self._client.enqueue_async(options, *args)
         except error.DBOSWorkflowIDInUseError:
+            workflow_id = options["workflow_id"]
             if await self.waiting([workflow_id]):
                 return
             # It ran, but our row says that it is to be done: the row counts.
             await self._client.delete_workflow_async(workflow_id)
             await self._client.enqueue_async(options, *args)
+
+
+def _options(workflow: str, queue: str, workflow_id: str) -> EnqueueOptions:
+    return {
+        "workflow_name": workflow,
+        "queue_name": queue,
+        "workflow_id": workflow_id,
+        "workflow_id_reuse_policy": "reject",
+        "app_version": SHAPE,
+    }
 
 
 def delivery_workflow(delivery_id: UUID, attempt: int) -> str:
@@ -165,9 +169,8 @@ def _migrate(settings: Settings) -> None:
 
 
 def quieten() -> None:
-    """Send what DBOS logs through our logs, warnings and up: the rest tells of its inside."""
+    """Keep DBOS from writing to stderr by itself, and its talk of its inside out of our logs."""
     logger = logging.getLogger("dbos")
     if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # else it adds one that writes to stderr
-    logger.propagate = True
-    logger.setLevel(logging.WARNING)
+        logger.addHandler(logging.NullHandler())
+        logger.setLevel(logging.WARNING)
