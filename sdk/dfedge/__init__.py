@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from dfedge.analysis import Analysis, Evidence, Failure, Progress, Result, Success
+    from dfedge.analysis import Analysis, Escalated, Evidence, Failure, Progress, Result, Success
     from dfedge.detector import Detector
     from dfedge.errors import DfedgeError
+    from dfedge.escalation.options import EscalationOptions
     from dfedge.media import MediaLimits
     from dfedge.verdict import Label, Reason, Verdict
 
@@ -23,6 +24,8 @@ _HOMES = {
     "Analysis": "dfedge.analysis",
     "Detector": "dfedge.detector",
     "DfedgeError": "dfedge.errors",
+    "Escalated": "dfedge.analysis",
+    "EscalationOptions": "dfedge.escalation.options",
     "Evidence": "dfedge.analysis",
     "Failure": "dfedge.analysis",
     "Label": "dfedge.verdict",
@@ -39,6 +42,8 @@ __all__ = [
     "Analysis",
     "Detector",
     "DfedgeError",
+    "Escalated",
+    "EscalationOptions",
     "Evidence",
     "Failure",
     "Label",

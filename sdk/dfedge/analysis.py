@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from dfedge.bundles.card import DetectorCard
 from dfedge.errors import DfedgeError
 from dfedge.types import Box
 from dfedge.verdict import Verdict
+
+if TYPE_CHECKING:
+    from dfedge.escalation.wire import Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +19,17 @@ class Progress:
     """How far the work on one source has come.
 
     Attributes:
-        done: frames looked at; heat maps made, in the stage that may follow.
+        stage: ``frames`` first; heat maps, and the wait for an escalation server, may follow.
+        done: frames looked at; heat maps made; 0 while a server is waited for.
         total: frames that will be looked at, None when unknown; heat maps that will be made.
+        source: what is worked on, as a :class:`Result` names it: with :meth:`Detector.detect_many`
+            the next source is looked at while a server still works on the one before.
     """
 
-    stage: Literal["frames", "heatmaps"]
+    stage: Literal["frames", "heatmaps", "server"]
     done: int
     total: int | None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +52,36 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalated:
+    """What came of asking an escalation server.
+
+    Attributes:
+        server: its address.
+        href: address of the escalation, to be looked up with the key; None where it never got one.
+        problem: why the verdict is the device's own, in words; empty where it is fused.
+        notes: what the server has to say, in sentences.
+        thresholds: those the fused verdict rests on, where the server tells them.
+    """
+
+    server: str
+    href: str | None = None
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+    thresholds: Thresholds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
-    """A verdict with its evidence and the card of the model that gave it."""
+    """A verdict with its evidence and the card of the device's model.
+
+    Attributes:
+        escalation: None where no server was asked.
+    """
 
     verdict: Verdict
     evidence: tuple[Evidence, ...] = field(repr=False)
     card: DetectorCard = field(repr=False)
+    escalation: Escalated | None = None
 
 
 @dataclass(frozen=True, slots=True)

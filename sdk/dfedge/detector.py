@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from dfedge.analysis import Analysis, Evidence, Failure, Progress, Result, Success
 from dfedge.bundles import store
 from dfedge.bundles.card import WHOLE_FRAME, DetectorCard
 from dfedge.crops import Preprocessor
 from dfedge.errors import BundleFormatError, DfedgeError, UsageError
+from dfedge.escalation.looked import Looked
 from dfedge.faces import open_face_finder
 from dfedge.frame_scorers import FrameRecord
 from dfedge.media import MediaLimits, MediaReader, Sampling, Source, open_live, open_media
@@ -25,6 +26,10 @@ from dfedge.pipeline import FramePipeline, build_verdict, shown_at
 from dfedge.runtime import Device, open_model
 from dfedge.scoring import suspect
 from dfedge.verdict import Timing, Verdict
+
+if TYPE_CHECKING:
+    from dfedge.escalation.escalator import Escalator
+    from dfedge.escalation.options import EscalationOptions
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
 FaceBackend: TypeAlias = Literal["blazeface", "mediapipe"]
@@ -51,6 +56,11 @@ class Detector:
         face_backend: who finds faces; ``mediapipe`` needs the extra of that name.
         threads: threads of each model; None lets the runtime choose.
         limits: bounds on what a source may be (bytes, pixels, seconds to fetch).
+        escalate: address of an escalation server that is asked for a second opinion where the
+            device is unsure, or all that can be decided about it. Pictures of the faces are sent
+            there, so naming it is the consent: ask those who must be asked. When it is away the
+            device's verdict is given, with the reason ``escalation_failed``. Never for streams.
+        api_key: the key for that server; None for ``$DFEDGE_API_KEY``.
 
     Raises:
         BundleError: the model is not there, or its bundle is not sound.
@@ -68,7 +78,10 @@ class Detector:
         face_backend: FaceBackend = "blazeface",
         threads: int | None = None,
         limits: MediaLimits | None = None,
+        escalate: str | EscalationOptions | None = None,
+        api_key: str | None = None,
     ) -> None:
+        self._escalator = None if escalate is None else _open_escalator(escalate, api_key)
         if frames is not None:
             _check_frames(frames)
         bundle, card = store.resolve_detector(model)
@@ -121,7 +134,7 @@ class Detector:
             MediaError: the source gives no usable picture; never a made-up verdict.
             UsageError: an option has a value that cannot work.
         """
-        return self._run(
+        looked = self._look(
             source,
             sampling=sampling,
             frames=frames,
@@ -129,7 +142,8 @@ class Detector:
             progress=progress,
             keep_evidence=False,
             heatmaps=0,
-        ).verdict
+        )
+        return self._finish(looked, progress).verdict
 
     def analyze(
         self,
@@ -151,15 +165,8 @@ class Detector:
         Raises:
             UsageError: also when heat maps are asked of a model that takes several frames at once.
         """
-        if heatmaps < 0:
-            raise UsageError(f"heatmaps must be at least 0, got {heatmaps}")
-        if heatmaps and self.card.input.frames > 1:
-            raise UsageError(
-                f"heatmaps {heatmaps}: {self.card.name} scores {self.card.input.frames} frames at "
-                "once, and heat maps are made for models of single pictures; leave them out, or "
-                "choose another model"
-            )
-        return self._run(
+        self._check_heatmaps(heatmaps)
+        looked = self._look(
             source,
             sampling=sampling,
             frames=frames,
@@ -168,6 +175,7 @@ class Detector:
             keep_evidence=True,
             heatmaps=heatmaps,
         )
+        return self._finish(looked, progress)
 
     def detect_many(
         self,
@@ -181,26 +189,38 @@ class Detector:
     ) -> Iterator[Result]:
         """Analyse sources one by one; a bad one gives a :class:`Failure` and never stops the rest.
 
+        While an escalation server works on one source, the next ones are looked at.
+
         Yields:
             A :class:`Success` or :class:`Failure` for each source, in order, as soon as it is done.
         """
-        for source in sources:
-            name = _describe(source)
+        self._check_heatmaps(heatmaps)
+
+        def look(source: Source) -> Looked | DfedgeError:
             try:
-                analysis = self.analyze(
+                return self._look(
                     source,
                     sampling=sampling,
                     frames=frames,
                     as_frames=as_frames,
                     progress=progress,
+                    keep_evidence=True,
                     heatmaps=heatmaps,
                 )
             except UsageError:
                 raise
             except DfedgeError as error:
-                yield Failure(name, error)
+                return error
+
+        looked = ((_describe(source), look(source)) for source in sources)
+        if self._escalator is not None:
+            yield from self._escalator.results(looked, progress)
+            return
+        for name, item in looked:
+            if isinstance(item, DfedgeError):
+                yield Failure(name, item)
             else:
-                yield Success(name, analysis)
+                yield Success(name, item.analysis)
 
     def stream(
         self,
@@ -307,7 +327,7 @@ class Detector:
     def __repr__(self) -> str:
         return f"Detector(model={self.card.name!r}, provider={self.provider!r})"
 
-    def _run(
+    def _look(
         self,
         source: Source,
         *,
@@ -317,13 +337,16 @@ class Detector:
         progress: ProgressCallback | None,
         keep_evidence: bool,
         heatmaps: int,
-    ) -> Analysis:
+    ) -> Looked:
+        """All that this machine does for one source."""
         how = sampling or self._sampling
         wanted = frames if frames is not None else self._frames
         if wanted is None:
             wanted = max(DEFAULT_FRAMES.get(how, 1), self.card.input.frames)
         _check_frames(wanted)
         started = time.perf_counter()
+        name = _describe(source)
+        crops = None if self._escalator is None else self._escalator.new_crops()
         pipeline = FramePipeline(self._models, keep_evidence=keep_evidence, heatmaps=heatmaps)
         with open_media(
             source,
@@ -333,20 +356,30 @@ class Detector:
             limits=self._limits,
         ) as reader:
             for done, frame in enumerate(reader, start=1):
-                pipeline.add(frame)
+                seen = pipeline.add(frame)
+                if crops is not None:
+                    crops.watch(frame, seen)
                 if progress is not None:
-                    progress(Progress("frames", done, reader.expected_frames))
+                    progress(Progress("frames", done, reader.expected_frames, name))
         verdict = self._verdict(pipeline.records(), reader, pipeline, started)
-        return Analysis(verdict, self._evidence(verdict, pipeline, progress), self.card)
-
-    def _evidence(
-        self, verdict: Verdict, pipeline: FramePipeline, progress: ProgressCallback | None
-    ) -> tuple[Evidence, ...]:
-        """The pictures of a source, with the heat maps that were asked for."""
 
         def map_done(done: int, total: int) -> None:
             if progress is not None:
-                progress(Progress("heatmaps", done, total))
+                progress(Progress("heatmaps", done, total, name))
+
+        analysis = Analysis(verdict, self._evidence(verdict, pipeline, map_done), self.card)
+        return Looked(analysis, source, crops, frames=wanted, sampling=how, started=started)
+
+    def _finish(self, looked: Looked, progress: ProgressCallback | None) -> Analysis:
+        """The analysis after the server was asked, where one is to be."""
+        if self._escalator is None:
+            return looked.analysis
+        return self._escalator.ask(looked, progress=progress)
+
+    def _evidence(
+        self, verdict: Verdict, pipeline: FramePipeline, map_done: Callable[[int, int], None]
+    ) -> tuple[Evidence, ...]:
+        """The pictures of a source, with the heat maps that were asked for."""
 
         decides = suspect(
             verdict.tracks,
@@ -357,6 +390,16 @@ class Detector:
         return pipeline.evidence(
             heat_of=None if decides is None else decides.track_id, map_done=map_done
         )
+
+    def _check_heatmaps(self, heatmaps: int) -> None:
+        if heatmaps < 0:
+            raise UsageError(f"heatmaps must be at least 0, got {heatmaps}")
+        if heatmaps and self.card.input.frames > 1:
+            raise UsageError(
+                f"heatmaps {heatmaps}: {self.card.name} scores {self.card.input.frames} frames at "
+                "once, and heat maps are made for models of single pictures; leave them out, or "
+                "choose another model"
+            )
 
     def _verdict(
         self,
@@ -379,6 +422,14 @@ class Detector:
             sampling=reader.sampling,
             problems=reader.problems,
         )
+
+
+def _open_escalator(escalate: str | EscalationOptions, api_key: str | None) -> Escalator:
+    from dfedge.escalation.escalator import Escalator
+    from dfedge.escalation.options import EscalationOptions
+
+    options = EscalationOptions(escalate) if isinstance(escalate, str) else escalate
+    return Escalator(options.with_key(api_key))
 
 
 def _check_frames(frames: int) -> None:

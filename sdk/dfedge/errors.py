@@ -11,6 +11,7 @@ Each names the file or option at fault and says what to do next::
     │   └── BundleIntegrityError    a file does not match the size or sha256 of the card
     ├── RuntimeUnavailableError the wanted device or execution provider did not load
     ├── FidelityError           an exported or quantized graph differs too much from its reference
+    ├── EscalationError         an escalation server was away, refused, or answered nonsense
     └── MediaError              a source gives no usable picture
         ├── MediaNotFoundError      nothing at that path or address
         ├── MediaAccessError        it may not be read (permissions, encryption, a FIFO)
@@ -64,6 +65,23 @@ class RuntimeUnavailableError(DfedgeError):
 
 class FidelityError(DfedgeError):
     """An exported or quantized graph differs too much from its reference."""
+
+
+class EscalationError(DfedgeError):
+    """An escalation server was away, refused, or answered nonsense.
+
+    Attributes:
+        server: its address.
+        problem: what went wrong, without the address.
+        for_all: whether the next request would fare the same: nobody answers, or the key is
+            refused.
+    """
+
+    def __init__(self, server: str, problem: str, *, for_all: bool = False) -> None:
+        self.server = server
+        self.problem = problem
+        self.for_all = for_all
+        super().__init__(f"{server}: {problem}")
 
 
 class MediaError(DfedgeError):

@@ -26,9 +26,13 @@ class Spread(Generic[_Item]):
         if self._offered % self._stride == 0:
             self.items.append(make())
             if len(self.items) > self._most:
-                self.items = self.items[::2]
-                self._stride *= 2
+                self.thin()
         self._offered += 1
+
+    def thin(self) -> None:
+        """Let go of every second item, and take half as many from now on."""
+        self.items = self.items[::2]
+        self._stride *= 2
 
 
 def evenly(count: int, wanted: int) -> list[int]:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     PARTLY_UNREADABLE = "partly_unreadable"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     MODELS_DISAGREE = "models_disagree"
+    ESCALATION_FAILED = "escalation_failed"
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -59,6 +60,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.PARTLY_UNREADABLE: "Part of the source could not be read.",
     Reason.OUT_OF_DISTRIBUTION: "The face is unlike those the model was trained on.",
     Reason.MODELS_DISAGREE: "The models do not agree.",
+    Reason.ESCALATION_FAILED: "The server gave no second opinion: this verdict is the device's.",
 }
 
 
