@@ -1,0 +1,49 @@
+"""Errors as pages: the words of the problem details, where a person reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+
+from dfedge.escalation.wire import Problem
+from dfedge_server import problems
+from dfedge_server.review.pages import page
+
+
+def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Litestar's handler of whatever a page raises; scripts of the pages get problem details."""
+    told: Response[bytes]
+    if isinstance(error, HTTPException):
+        told = problems.on_http_exception(request, error)
+    else:
+        told = problems.on_exception(request, error)
+    if "application/json" in request.headers.get("accept", ""):
+        return told
+    if told.status_code == 401:
+        return to_sign_in(request)
+    problem = msgspec.json.decode(told.content, type=Problem)
+    shown = page(
+        request,
+        "message.html.j2",
+        status_code=told.status_code,
+        title=problem.title,
+        text=problem.detail,
+    )
+    for name in ("Connection", "Retry-After"):
+        if value := told.headers.get(name):
+            shown.headers[name] = value
+    return shown
+
+
+def to_sign_in(request: Request[Any, Any, Any]) -> Redirect:
+    """Where somebody goes who is not signed in, and comes back from."""
+    back = request.url.path if request.method == "GET" else "/review"
+    if request.method == "GET" and request.url.query:
+        back += f"?{request.url.query}"
+    query = "" if back in ("/", "/review") else "?" + urlencode({"next": back})
+    return Redirect(f"/review/sign-in{query}", status_code=303)
