@@ -14,7 +14,6 @@ from dfedge.cli import main
 from dfedge_tools.data.store import CropStore
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.recipes import RECIPES
-from dfedge_tools.training.recipes.b0 import BACKBONES
 
 from .conftest import TINY_SETTINGS
 
@@ -22,7 +21,7 @@ TINY = [f"--set={key}={value}" for key, value in TINY_SETTINGS.items()]
 
 
 def _b0(store: CropStore, out: Path, *more: str) -> int:
-    options = ["--set=initial=random", "--set=side=64", "--set=loop.steps=2"]
+    options = ["--set=backbone-160.initial=random", "--set=side=64", "--set=loop.steps=2"]
     machine = ["--threads", "1", "--workers", "0", "--quiet"]
     data = ["--data", str(store.folder), "--out", str(out)]
     return main(["train", "b0", *TINY, *options, *machine, *data, *more])
@@ -31,7 +30,7 @@ def _b0(store: CropStore, out: Path, *more: str) -> int:
 def test_run_gives_weights_scores_and_figures(
     tiny_store: CropStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All stages run, the weights load strictly into the detector, every frame that was not
+    """Both stages run, the weights load strictly into the detector, every frame that was not
     trained on has a score. A second call has nothing left to do and writes the same."""
     assert 0 == _b0(tiny_store, tmp_path)
     detector = dfedge_models.create("ms_eff_gcvit_b0", img_size=64)
@@ -56,16 +55,17 @@ STILL = "loop.warmup_steps=1000000000000"
 
 
 def test_later_stage_starts_from_the_one_before(tiny_store: CropStore, tmp_path: Path) -> None:
-    """A second stage without a start of its own takes over the averaged weights of the first; from
-    --out, or from a file; to the bit."""
-    assert 0 == _b0(tiny_store, tmp_path / "a", "--stage", "backbone-1")
-    last = tmp_path / "a" / "backbone-1" / "last.pt"
-    stage = ("--stage", "backbone-2", f"--set=backbone-2.{STILL}", "--stop-after=1")
+    """The second stage takes over the averaged weights of the first; from --out, or from a file;
+    to the bit."""
+    assert 0 == _b0(tiny_store, tmp_path / "a", "--stage", "backbone-160")
+    last = tmp_path / "a" / "backbone-160" / "last.pt"
+    stage = ("--stage", "backbone-160-hard", f"--set=backbone-160-hard.{STILL}", "--stop-after=1")
     assert 1 == _b0(tiny_store, tmp_path / "a", *stage)
-    assert 1 == _b0(tiny_store, tmp_path / "b", *stage, f"--set=backbone-2.initial={last}")
+    start = f"--set=backbone-160-hard.initial={last}"
+    assert 1 == _b0(tiny_store, tmp_path / "b", start, *stage)
     first = checkpoints.load(last)["ema"]
     for name in ("a", "b"):
-        second = checkpoints.load(tmp_path / name / "backbone-2" / "last.pt")["net"]
+        second = checkpoints.load(tmp_path / name / "backbone-160-hard" / "last.pt")["net"]
         for key in KEYS:
             assert torch.allclose(first[key], second[key], atol=1e-9), (name, key)
 
@@ -73,18 +73,19 @@ def test_later_stage_starts_from_the_one_before(tiny_store: CropStore, tmp_path:
 def test_a_stage_may_start_from_the_mean_of_earlier_ones(
     tiny_store: CropStore, tmp_path: Path
 ) -> None:
-    """The detector takes over the mean of all backbone stages."""
-    names = [stage.name for stage in BACKBONES]
-    for name in names:
+    """The detector takes over the mean of both backbone stages."""
+    for name in ("backbone-160", "backbone-160-hard"):
         assert 0 == _b0(tiny_store, tmp_path, "--stage", name)
-    still = f"--set=detector.{STILL}"
-    assert 1 == _b0(tiny_store, tmp_path, "--stage", "detector", still, "--stop-after=1")
-    backbones = [checkpoints.load(tmp_path / name / "last.pt")["ema"] for name in names]
-    detector = checkpoints.load(tmp_path / "detector" / "last.pt")["net"]
+    still = f"--set=detector-160.{STILL}"
+    assert 1 == _b0(tiny_store, tmp_path, "--stage", "detector-160", still, "--stop-after=1")
+    first, second, detector = (
+        checkpoints.load(tmp_path / name / "last.pt")
+        for name in ("backbone-160", "backbone-160-hard", "detector-160")
+    )
     for key in KEYS:
-        mean = sum(weights[key] for weights in backbones) / len(backbones)
+        mean = (first["ema"][key] + second["ema"][key]) / 2
         inside = key.replace("backbone.", "detector.feat_extractor.backbone.")
-        assert torch.allclose(mean, detector[inside], atol=1e-7), key
+        assert torch.allclose(mean, detector["net"][inside], atol=1e-7), key
 
 
 def test_list_tells_command_cost_and_score(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,9 +103,9 @@ def test_list_tells_command_cost_and_score(capsys: pytest.CaptureFixture[str]) -
 
 def test_show_prints_settings_as_set(capsys: pytest.CaptureFixture[str]) -> None:
     """--show prints all settings of a recipe, with those of --set in their place."""
-    assert 0 == main(["train", "b0", "--show", "--set", "detector.side=224"])
+    assert 0 == main(["train", "b0", "--show", "--set", "detector-160.side=224"])
     stages = json.loads(capsys.readouterr().out)["stages"]
-    assert [160] * len(BACKBONES) + [224] == [stage["side"] for stage in stages]
+    assert [160, 160, 224] == [stage["side"] for stage in stages]
 
 
 @pytest.mark.parametrize(
@@ -121,10 +122,10 @@ def test_show_prints_settings_as_set(capsys: pytest.CaptureFixture[str]) -> None
         (["b0", "--data", "{store}", "--out", "{tmp}/o", "--workers", "-1"], "--workers -1"),
         (
             ["b0", "--data", "{store}", "--out", "{tmp}/o", "--stage", "head"],
-            "has the stages backbone-1, backbone-2, ",
+            "has the stages backbone-160, backbone-160-hard, detector-160",
         ),
         (
-            ["b0", "--data", "{store}", "--out", "{tmp}/o", "--stage", "detector"],
+            ["b0", "--data", "{store}", "--out", "{tmp}/o", "--stage", "detector-160"],
             "carry out the stage before first",
         ),
         (

@@ -19,18 +19,18 @@ def _stages(*settings: str) -> list[FrameStage]:
 
 def test_a_key_holds_for_every_stage() -> None:
     """Without the name of a stage a setting holds for all; the recipe itself stays as it was."""
-    assert [7] * 5 == [stage.loop.steps for stage in _stages("loop.steps=7")]
+    assert [7, 7, 7] == [stage.loop.steps for stage in _stages("loop.steps=7")]
     assert 7 not in [stage.loop.steps for stage in B0.stages]
 
 
 def test_a_stage_may_be_named() -> None:
     """With the name of a stage it holds for that one."""
-    assert [160] * 4 + [224] == [stage.side for stage in _stages("detector.side=224")]
+    assert [160, 160, 224] == [stage.side for stage in _stages("detector-160.side=224")]
 
 
 def test_parts_go_by_name() -> None:
     """Named things in a list are found by their name, in the stages that have them."""
-    first, *_, last = _stages("parts.backbone.learning_rate=1e-5")
+    first, _, last = _stages("parts.backbone.learning_rate=1e-5")
     assert 1e-5 == last.parts[0].learning_rate
     assert B0.stages[0] == first
 
@@ -66,7 +66,7 @@ def test_values_of_every_type() -> None:
         ("parts.9.learning_rate=3", "there is no '9'"),
         ("loop.steps", "give key=value"),
         ("name=other", "cannot be changed"),
-        ("detector=3", "cannot be changed"),
+        ("detector-160=3", "cannot be changed"),
     ],
 )
 def test_mistakes_are_told(setting: str, told: str) -> None:

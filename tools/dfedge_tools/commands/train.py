@@ -88,7 +88,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="change a setting, such as loop.steps=2000 (every stage that has it) or "
-        "detector.side=224 (one stage); may be repeated",
+        "detector-160.side=224 (one stage); may be repeated",
     )
     group.add_argument(
         "--stage",
