@@ -49,6 +49,63 @@ class CropBox:
         """Pixels, inside the frame or not."""
         return self.bottom - self.top
 
+    def shifted(self, dx: int, dy: int) -> CropBox:
+        """The same box moved by (dx, dy) pixels."""
+        return CropBox(self.left + dx, self.top + dy, self.right + dx, self.bottom + dy)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A part of a frame that was cut out, and where it lies; or the frame itself.
+
+    Boxes given to its methods are in pixels of the frame.
+
+    Attributes:
+        image: RGB ``uint8``, (height, width, 3), inside the frame.
+        left, top: its first pixel, in pixels of the frame.
+        frame_width, frame_height: pixels of the whole frame.
+    """
+
+    image: Image
+    left: int
+    top: int
+    frame_width: int
+    frame_height: int
+
+    @classmethod
+    def whole(cls, image: Image) -> Patch:
+        """The whole frame."""
+        return cls(image, 0, 0, int(image.shape[1]), int(image.shape[0]))
+
+    @property
+    def box(self) -> CropBox:
+        """What it shows, in pixels of the frame."""
+        height, width = self.image.shape[:2]
+        return CropBox(self.left, self.top, self.left + int(width), self.top + int(height))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the frame itself."""
+        return self.box == CropBox(0, 0, self.frame_width, self.frame_height)
+
+    def shows(self, box: CropBox) -> bool:
+        """Whether all of a box that lies inside the frame is here."""
+        mine = self.box
+        return (
+            _clip(box.left, self.frame_width) >= mine.left
+            and _clip(box.right, self.frame_width) <= mine.right
+            and _clip(box.top, self.frame_height) >= mine.top
+            and _clip(box.bottom, self.frame_height) <= mine.bottom
+        )
+
+    def cut(self, box: CropBox, pad_value: int = 0) -> Image:
+        """As :func:`cut` from the whole frame, where it :meth:`shows` the box."""
+        return cut(self.image, box.shifted(-self.left, -self.top), pad_value)
+
+    def visible(self, box: CropBox) -> Image:
+        """As :func:`visible` in the whole frame, where it :meth:`shows` the box."""
+        return visible(self.image, box.shifted(-self.left, -self.top))
+
 
 @dataclass(frozen=True, slots=True)
 class CropQuality:

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from dfedge.analysis import Evidence
-from dfedge.crops import CropBox
+from dfedge.crops import CropBox, Patch
 from dfedge.models import Kept, Models
 from dfedge.saliency import map_to_view, occlusion_map, overlay
-from dfedge.types import Frame, Image, Tensor, TrackedFace
+from dfedge.types import Image, Tensor, TrackedFace
 
 EVIDENCE_SIDE = 160
 """Longest side of an evidence picture, pixels."""
@@ -33,22 +33,28 @@ class View:
     region: CropBox
 
 
-def cut_view(frame: Frame, tracked: TrackedFace, pts_seconds: float) -> View:
-    """Cut the face with its surroundings, kept inside the frame, and shrink it."""
-    box = tracked.face.box
+def cut_view(patch: Patch, tracked: TrackedFace, frame_index: int, pts_seconds: float) -> View:
+    """Cut the face with its surroundings, kept inside the patch, and shrink it."""
+    box, within = tracked.face.box, patch.box
     center_x, center_y = box.center
     half = EVIDENCE_SCALE * max(box.width, box.height) / 2
-    left, right = max(0, int(center_x - half)), min(frame.width, int(center_x + half) + 1)
-    top, bottom = max(0, int(center_y - half)), min(frame.height, int(center_y + half) + 1)
-    left, top = min(left, frame.width - 1), min(top, frame.height - 1)
+    left, right = (
+        max(within.left, int(center_x - half)),
+        min(within.right, int(center_x + half) + 1),
+    )
+    top, bottom = (
+        max(within.top, int(center_y - half)),
+        min(within.bottom, int(center_y + half) + 1),
+    )
+    left, top = min(left, within.right - 1), min(top, within.bottom - 1)
     region = CropBox(left, top, max(right, left + 1), max(bottom, top + 1))
-    picture = frame.image[region.top : region.bottom, region.left : region.right]
+    picture = patch.visible(region)
     factor = min(1.0, EVIDENCE_SIDE / max(picture.shape[:2]))
     size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     evidence = Evidence(
         track_id=tracked.track_id,
-        frame_index=frame.index,
+        frame_index=frame_index,
         pts_seconds=pts_seconds,
         jpeg=_encode(np.asarray(small, np.uint8)),
         box=box.shifted(-left, -top).scaled(factor),

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from dfedge import __version__
 from dfedge.analysis import Evidence
-from dfedge.crops import CropBox, crop_box, cut, measure_quality, visible
+from dfedge.crops import CropBox, Patch, crop_box, measure_quality
 from dfedge.evidence import (
     EVIDENCE_PER_TRACK,
     Suspect,
@@ -38,6 +39,19 @@ from dfedge.scoring import judge_clip, judge_track, quality_issues, timeline
 from dfedge.spread import Spread
 from dfedge.types import Frame, TrackedFace
 from dfedge.verdict import Observation, Opinion, Reason, SourceInfo, Timing, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFrame:
+    """A frame whose faces are found and followed.
+
+    Attributes:
+        faces: each with a part of the picture that shows it and what the model looks at about it.
+    """
+
+    index: int
+    pts_seconds: float
+    faces: tuple[tuple[TrackedFace, Patch], ...]
 
 
 class FramePipeline:
@@ -72,17 +86,32 @@ class FramePipeline:
         self.faces_seconds = 0.0
         self.classify_seconds = 0.0
 
-    def add(self, frame: Frame) -> None:
-        """Find, follow and cut the faces of one frame, and score them when it is their turn."""
+    def add(self, frame: Frame) -> Seen:
+        """Find, follow and cut the faces of one frame, and score them when it is their turn.
+
+        Returns:
+            the faces that were found.
+        """
         started = time.perf_counter()
         tracked = self._tracker.update(self._models.finder.find(frame.image), frame)
         self.faces_seconds += time.perf_counter() - started
+        whole = Patch.whole(frame.image)
+        faces = tuple((face, whole) for face in tracked)
+        return self.add_found(FoundFrame(frame.index, shown_at(frame), faces))
+
+    def add_found(self, frame: FoundFrame) -> Seen:
+        """Cut the faces of one frame, found and followed elsewhere, and score them in their turn.
+
+        Raises:
+            ValueError: a patch does not show what the model looks at.
+        """
         started = time.perf_counter()
-        seen = self._cut(frame, tracked)
+        seen = self._cut(frame)
         if self._keep_evidence:
             self._keep_views(frame, seen)
         self._scorer.add(seen)
         self.classify_seconds += time.perf_counter() - started
+        return seen
 
     def records(self) -> list[FrameRecord]:
         """What was seen since the last call, every face scored."""
@@ -114,31 +143,31 @@ class FramePipeline:
                 items[item.track_id, item.frame_index] = item
         return tuple(item for _, item in sorted(items.items(), key=lambda entry: entry[0]))
 
-    def _cut(self, frame: Frame, tracked: Sequence[TrackedFace]) -> Seen:
+    def _cut(self, frame: FoundFrame) -> Seen:
         """Cut what the model looks at: each face, or the frame itself where there is one."""
         contract, limits = self._models.card.crop, self._models.card.decision.quality
-        whole = self._models.looks_at_whole_frames
         sightings: list[Sighting] = []
         crops: dict[int, Kept] = {}
-        for face in tracked:
+        for face, patch in frame.faces:
             box = crop_box(face.face.box, contract)
-            quality = measure_quality(visible(frame.image, box))
+            looked_at, subject = box, face.track_id
+            if self._models.looks_at_whole_frames:
+                looked_at, subject = CropBox(0, 0, patch.frame_width, patch.frame_height), THE_FRAME
+            if not (patch.shows(box) and patch.shows(looked_at)):
+                raise ValueError(f"frame {frame.index}: {patch.box} does not show {looked_at}")
+            quality = measure_quality(patch.visible(box))
             issues = quality_issues(face.face.box, quality, limits)
-            if whole:
-                subject, box = THE_FRAME, CropBox(0, 0, frame.width, frame.height)
-            else:
-                subject = face.track_id
             if subject not in crops:
-                picture = frame.image if whole else cut(frame.image, box, contract.pad_value)
-                crops[subject] = self._models.keep(picture)
-            sightings.append(Sighting(face, subject, box, issues))
-        return Seen(frame.index, shown_at(frame), tuple(sightings), crops)
+                whole = subject == THE_FRAME
+                crop = patch.image if whole else patch.cut(box, contract.pad_value)
+                crops[subject] = self._models.keep(crop)
+            sightings.append(Sighting(face, subject, looked_at, issues))
+        return Seen(frame.index, frame.pts_seconds, tuple(sightings), crops)
 
-    def _keep_views(self, frame: Frame, seen: Seen) -> None:
+    def _keep_views(self, frame: FoundFrame, seen: Seen) -> None:
         """Keep pictures spread over each track, and, for heat maps, those of all that wait."""
-        for sighting in seen.sightings:
-            face = sighting.tracked
-            make = partial(cut_view, frame, face, seen.pts_seconds)
+        for sighting, (face, patch) in zip(seen.sightings, frame.faces, strict=True):
+            make = partial(cut_view, patch, face, frame.index, frame.pts_seconds)
             self._strips.setdefault(face.track_id, Spread(EVIDENCE_PER_TRACK)).offer(make)
             if self._suspects is not None and not sighting.issues:
                 self._views[face.track_id, frame.index] = make()
@@ -161,10 +190,16 @@ def build_verdict(
     *,
     sampling: str,
     problems: Sequence[str] = (),
+    frames_sampled: int | None = None,
 ) -> Verdict:
-    """The verdict on the frames of ``records``, in order of time."""
+    """The verdict on the frames of ``records``, in order of time.
+
+    Args:
+        frames_sampled: frames that were looked at; None for those of ``records``.
+    """
     decision = models.card.decision
-    frames = {"frames_sampled": len(records), "clip_frames": models.card.input.frames}
+    sampled = len(records) if frames_sampled is None else frames_sampled
+    frames = {"frames_sampled": sampled, "clip_frames": models.card.input.frames}
     by_track: dict[int, list[Observation]] = {}
     for record in records:
         for track_id, observation in record.faces:
@@ -183,7 +218,7 @@ def build_verdict(
             height=info.height,
             duration_seconds=info.duration_seconds,
             sampling=sampling,
-            frames_sampled=len(records),
+            frames_sampled=sampled,
             frames_with_face=sum(bool(record.faces) for record in records),
             problems=tuple(problems),
         ),
