@@ -1,4 +1,4 @@
-"""What surrounds every request and answer: the request's identity, and headers that keep it safe."""
+"""What surrounds every request and answer: the request's identity, and headers for safety."""
 
 from __future__ import annotations
 

@@ -33,15 +33,30 @@ PROBLEMS: Final[Mapping[str, tuple[int, str, str]]] = {
         "The request cannot be read",
         "Send the body that the OpenAPI document at /v1/openapi.json describes.",
     ),
-    "not_authenticated": (
+    "key_missing": (
         401,
         "A key is needed",
         "Send a key as `Authorization: Bearer KEY`; `dfedge keys create` makes one.",
     ),
-    "forbidden": (
+    "key_refused": (
+        401,
+        "The key is not taken",
+        "Check it against `dfedge keys list`, or make a new one with `dfedge keys create`.",
+    ),
+    "scope_missing": (
         403,
         "The key may not do this",
-        "Use a key with the scope this needs; `dfedge keys create --scope` makes one.",
+        "Use a key that may; `dfedge keys create` makes one with the scopes you name.",
+    ),
+    "forbidden": (
+        403,
+        "This is not allowed",
+        "Load the page again, or ask the operator for the right to do this.",
+    ),
+    "other_site": (
+        403,
+        "The request came from another site",
+        "Use the pages of this server, or send a key.",
     ),
     "not_found": (
         404,
@@ -138,13 +153,18 @@ PROBLEMS: Final[Mapping[str, tuple[int, str, str]]] = {
         "The server cannot do this now",
         "Ask again in a while.",
     ),
+    "still_working": (
+        504,
+        "The verdict is not there yet",
+        "Look at the address of the header Location in a while.",
+    ),
 }
 """Code -> status, title, and what to do when the occurrence has no sentence of its own."""
 
 _OF_STATUS: Final = {
     400: "malformed_request",
-    401: "not_authenticated",
-    403: "forbidden",
+    401: "key_missing",
+    403: "scope_missing",
     404: "not_found",
     405: "method_not_allowed",
     408: "upload_stalled",
@@ -197,6 +217,10 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return on_exception(request, error)
     if isinstance(error, ValidationException):
         return _respond(request, _problem("invalid_request", _what_does_not_fit(error)))
+    given = error.extra.get("code") if isinstance(error.extra, dict) else None
+    if given in PROBLEMS:
+        detail = f"{error.detail[:1].upper()}{error.detail[1:]}. {PROBLEMS[given][2]}"
+        return _respond(request, _problem(given, detail), error.headers)
     code = _OF_STATUS.get(error.status_code)
     if code is None:
         title = HTTPStatus(error.status_code).phrase
@@ -215,7 +239,7 @@ def on_dfedge_error(request: Request[Any, Any, Any], error: errors.DfedgeError) 
 
 
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's handler of what nobody expected: the log has it, the client only the request id."""
+    """Litestar's handler of what nobody expected: the log has it, the client an identity."""
     cause = error.__cause__
     if isinstance(error, SerializationException) or isinstance(cause, SerializationException):
         return _respond(
