@@ -74,6 +74,8 @@ async def _serve(settings: Settings, say: Say, *, api: bool, work: bool) -> None
             stack.push_async_callback(_stop_api, *server)
             say(f"dfedge server {__version__} listens on {_address(settings, listener)}")
         say(_places(settings))
+        if work and not api:
+            _start_metrics(settings)
         if work:
             services = await stack.enter_async_context(open_services(settings))
             worker = await _start_worker(services, stopping)
@@ -155,6 +157,22 @@ async def _start_worker(services: Services, stopping: asyncio.Event) -> WorkerPr
         return None
     await starting
     return worker
+
+
+def _start_metrics(settings: Settings) -> None:
+    """Answer Prometheus, where a port is set."""
+    if not settings.worker_metrics_port:
+        return
+    from prometheus_client import start_http_server
+
+    from dfedge_server.telemetry.metrics import REGISTRY
+
+    try:
+        start_http_server(settings.worker_metrics_port, settings.host, REGISTRY)
+    except OSError as error:
+        raise UsageError(
+            f"setting worker_metrics_port {settings.worker_metrics_port}: {error.strerror}"
+        ) from None
 
 
 @contextmanager

@@ -18,9 +18,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class JobMeasure:
-    """What becomes of a job; set ``outcome`` before the block ends."""
+    """What becomes of a job; set ``outcome`` before the block ends.
 
-    outcome: State = State.FAILED
+    Attributes:
+        outcome: None where the job does not end here, but is begun again; it is not counted then.
+    """
+
+    outcome: State | None = State.FAILED
 
 
 @contextmanager
@@ -36,10 +40,11 @@ def measure_job(job_id: UUID, traceparent: str | None) -> Iterator[JobMeasure]:
             yield measure
         finally:
             seconds = time.perf_counter() - started
-            span.set_attribute("dfedge.outcome", measure.outcome.value)
-            metrics.JOBS_FINISHED.labels(measure.outcome.value).inc()
-            metrics.JOB_SECONDS.observe(seconds)
-            _log.info("job ended", outcome=measure.outcome.value, seconds=round(seconds, 3))
+            if measure.outcome is not None:
+                span.set_attribute("dfedge.outcome", measure.outcome.value)
+                metrics.JOBS_FINISHED.labels(measure.outcome.value).inc()
+                metrics.JOB_SECONDS.observe(seconds)
+                _log.info("job ended", outcome=measure.outcome.value, seconds=round(seconds, 3))
 
 
 @contextmanager

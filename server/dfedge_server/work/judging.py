@@ -8,6 +8,7 @@ whoever else still works at it. What it writes replaces what an earlier beginnin
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from dfedge.escalation.wire import FINAL, Stage, State, Submission
 from dfedge_server.blobs import evidence_key
 from dfedge_server.db.models import Evidence, Job
 from dfedge_server.services import Services
+from dfedge_server.telemetry.work import measure_job
 from dfedge_server.work import retention
 from dfedge_server.work.failures import TransientError, is_transient, lost_worker, problem_for
 
@@ -87,17 +89,19 @@ class Judge:
         job = await self._begin(run)
         if job is None:
             return "nothing to do"
-        try:
-            result = await self._compute(run, job)
-            await self._keep(run, job, result)
-        except SupersededError:
-            return "superseded"
-        except Exception as error:
-            if is_transient(error):
-                raise TransientError(error) from error
-            await self.fail(run, error)
-            return State.FAILED
-        return State.DONE
+        with measure_job(run.job_id, job.traceparent) as measure:
+            try:
+                await self._keep(run, job, await self._compute(run, job))
+                measure.outcome = State.DONE
+            except SupersededError:
+                measure.outcome = None
+                return "superseded"
+            except Exception as error:
+                if is_transient(error):
+                    measure.outcome = None
+                    raise TransientError(error) from error
+                await self.fail(run, error)
+            return measure.outcome
 
     async def fail(self, run: Run, error: Exception) -> None:
         """End a job without a verdict."""
@@ -145,10 +149,10 @@ class Judge:
             self._running.add(run)
             watch = asyncio.create_task(self._watch(run))
             try:
+                call = self._call(run, submission, media, Path(folder))
+                context = contextvars.copy_context()  # log lines and spans of the job's
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(
-                    self._executor, self._call(run, submission, media, Path(folder))
-                )
+                return await loop.run_in_executor(self._executor, context.run, call)
             except Exception as error:
                 if run.stopped:
                     raise SupersededError from error
@@ -216,11 +220,19 @@ class Judge:
         """Store pictures, then verdict and rows in one transaction."""
         pictures = result.pictures if await retention.keeps_media(self._services, job.id) else ()
         rows = await self._put_pictures(run, pictures)
+        try:
+            await self._write(run, result, rows)
+        except SupersededError:
+            await self._services.blobs.delete(row.blob for row in rows)
+            raise
+        await retention.tidy(self._services, job.id)
+
+    async def _write(self, run: Run, result: HeavyResult, rows: list[Evidence]) -> None:
         async with self._services.db.session() as session:
-            current = await session.get(Job, job.id, with_for_update=True)
+            current = await session.get(Job, run.job_id, with_for_update=True)
             if current is None or current.state in FINAL or not self._is_mine(current, run):
                 raise SupersededError
-            await session.execute(delete(Evidence).where(Evidence.job_id == job.id))
+            await session.execute(delete(Evidence).where(Evidence.job_id == run.job_id))
             session.add_all(rows)
             current.verdict = msgspec.to_builtins(result.verdict)
             current.thresholds = (
@@ -229,7 +241,6 @@ class Judge:
             current.notes = list(result.notes)
             current.problem = None
             _end(current, State.DONE)
-        await retention.tidy(self._services, job.id)
 
     async def _put_pictures(
         self, run: Run, pictures: tuple[EvidencePicture, ...]

@@ -189,7 +189,7 @@ def _kept_secret(settings: Settings) -> str:
     path = settings.data_dir / "webhook_secret"
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(path, "x", opener=_private) as file:  # noqa: PTH123 - for its opener
+        with open(path, "x", opener=_private) as file:
             file.write(_PREFIX + base64.b64encode(secrets.token_bytes(24)).decode() + "\n")
     except FileExistsError:
         pass

@@ -24,6 +24,7 @@ from dfedge.escalation.wire import FINAL, ModelState, State
 from dfedge_server.db.locks import TAKEOVER, try_lock
 from dfedge_server.db.models import Job, Worker
 from dfedge_server.services import Services
+from dfedge_server.settings import Settings
 from dfedge_server.work import retention, webhooks
 from dfedge_server.work.failures import TransientError
 from dfedge_server.work.judging import Judge, Run
@@ -54,11 +55,25 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-class WorkerProcess:
-    """The worker of this process; DBOS allows one."""
+def _open_tier(settings: Settings) -> HeavyTier:
+    """Imported when first needed: the models' libraries take a second to load."""
+    from dfedge_server.heavy.tier import HeavyTier
 
-    def __init__(self, services: Services) -> None:
+    return HeavyTier(settings)
+
+
+class WorkerProcess:
+    """The worker of this process; DBOS allows one.
+
+    Args:
+        open_tier: loads the models; blocking.
+    """
+
+    def __init__(
+        self, services: Services, *, open_tier: Callable[[Settings], HeavyTier] = _open_tier
+    ) -> None:
         self._services = services
+        self._open_tier = open_tier
         self._host = socket.gethostname()[:100]
         self.executor_id = f"{self._host[:40]}-{os.getpid()}-{uuid4().hex[:8]}"
         self._tier: HeavyTier | None = None
@@ -83,11 +98,9 @@ class WorkerProcess:
         Raises:
             DfedgeError: a model cannot be used.
         """
-        from dfedge_server.heavy.tier import HeavyTier
-
         settings = self._services.settings
         self._loop = asyncio.get_running_loop()
-        self._tier = await asyncio.to_thread(HeavyTier, settings)
+        self._tier = await asyncio.to_thread(self._open_tier, settings)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="judge")
         self._judge = Judge(self._services, self._tier, self._threads, worker=self.executor_id)
         await self._show_life()
@@ -104,7 +117,9 @@ class WorkerProcess:
         """Take no more jobs, give those that run ``patience`` seconds, and hand back the others."""
         for task in self._tasks[1:]:  # it lives until it is done
             task.cancel()
-        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=round(patience))
+        await asyncio.to_thread(
+            DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=round(patience)
+        )
         if self._judge is not None:
             self._judge.stop()
         if self._tasks:
