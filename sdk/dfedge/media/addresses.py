@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dfedge.errors import MediaFetchError
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
 
 
 def connect(
@@ -59,7 +60,7 @@ def is_public(address: str) -> bool:
     """
     number = ipaddress.ip_address(address.split("%")[0])
     return all(
-        each.is_global and not each.is_multicast and not each.is_reserved
+        each.is_global and not each.is_multicast and not each.is_reserved and each not in _SITE_LOCAL
         for each in _meanings(number)
     )
 
