@@ -60,7 +60,10 @@ def is_public(address: str) -> bool:
     """
     number = ipaddress.ip_address(address.split("%")[0])
     return all(
-        each.is_global and not each.is_multicast and not each.is_reserved and each not in _SITE_LOCAL
+        each.is_global
+        and not each.is_multicast
+        and not each.is_reserved
+        and each not in _SITE_LOCAL
         for each in _meanings(number)
     )
 

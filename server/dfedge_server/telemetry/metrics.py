@@ -72,7 +72,7 @@ class Reading:
         """Bring all gauges up to date."""
         now = datetime.now(UTC)
         since = now - timedelta(seconds=self.services.settings.worker_timeout_seconds)
-        async with self.services.db.session() as session:
+        async with self.services.db.reading() as session:
             counts = dict(
                 (await session.execute(select(Job.state, func.count()).group_by(Job.state)))
                 .tuples()

@@ -10,7 +10,8 @@ import time
 from typing import Final
 
 import structlog
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from dfedge_server.telemetry import metrics, tracing
@@ -31,7 +32,7 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         status = 0
@@ -57,7 +58,7 @@ def _traceparent(scope: Scope) -> str | None:
     return None
 
 
-def _tell(scope: Scope, span: Span, status: int, seconds: float) -> None:
+def _tell(scope: HTTPScope, span: Span, status: int, seconds: float) -> None:
     route = str(scope.get("path_template") or "unmatched")
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
     metrics.REQUESTS.labels(method, route, str(status)).inc()
