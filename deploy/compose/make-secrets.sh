@@ -22,7 +22,7 @@ keep() { # NAME VALUE
 keep postgres_password "$(random)"
 keep dfedge_server_database_url \
     "postgresql+psycopg://dfedge:$(cat secrets/postgres_password)@db/dfedge"
-keep dfedge_server_webhook_secret "$(random)"
+keep dfedge_server_webhook_secret "whsec_$(head -c 32 /dev/urandom | base64)"
 keep dfedge_server_s3_access_key_id dfedge
 keep dfedge_server_s3_secret_access_key "$(random)"
 keep seaweedfs_s3 "$(

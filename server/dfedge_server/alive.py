@@ -36,7 +36,7 @@ async def shows_life(settings: Settings) -> bool:
     since = datetime.now(UTC) - timedelta(seconds=settings.worker_timeout_seconds)
     database = Database(settings)
     try:
-        async with database.session() as session:
+        async with database.reading() as session:
             found = await session.scalar(
                 select(func.count()).where(
                     Worker.host == socket.gethostname()[:100], Worker.seen_at >= since

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from dfedge_server.settings import PREFIX, Settings
+from dfedge_server.work.webhooks import load_secret
 
 OURS = ("api", "worker")
 """Services that run our image."""
@@ -134,6 +136,12 @@ def test_the_secrets_fit_each_other(compose: dict[str, Any], made_secrets: Path)
         "secretKey": read("dfedge_server_s3_secret_access_key"),
     }
     assert [expected] == identity["credentials"]
+
+
+def test_the_server_takes_the_webhook_secret(made_secrets: Path) -> None:
+    """Workers can sign with what the script made."""
+    text = (made_secrets / "dfedge_server_webhook_secret").read_text().strip()
+    assert 32 == len(load_secret(Settings(webhook_secret=SecretStr(text))))
 
 
 def test_the_script_keeps_what_is_there(made_secrets: Path) -> None:
