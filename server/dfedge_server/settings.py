@@ -159,19 +159,21 @@ class Settings(BaseSettings):
         return self.data_dir / "dfedge.sqlite"
 
     @cached_property
+    def queue_path(self) -> Path:
+        """Where the queue's SQLite database lies, beside that one."""
+        return self.data_dir / "work.sqlite"
+
+    @cached_property
     def async_database_url(self) -> str:
         """For SQLAlchemy's async engine."""
-        return (
-            self.database_url.get_secret_value()
-            or f"sqlite+aiosqlite:///{self.sqlite_path}"
-        )
+        return self.database_url.get_secret_value() or f"sqlite+aiosqlite:///{self.sqlite_path}"
 
     @cached_property
     def dbos_database_url(self) -> str:
         """For DBOS's own tables: a schema beside ours on Postgres, a file of its own on SQLite."""
         return (
             self.database_url.get_secret_value().replace("postgresql+psycopg://", "postgresql://")
-            or f"sqlite:///{self.data_dir / 'work.sqlite'}"
+            or f"sqlite:///{self.queue_path}"
         )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from dfedge.errors import UsageError
 from dfedge_server.settings import Settings
 
 BUSY_SECONDS = 30
@@ -55,8 +56,7 @@ def make_engine(settings: Settings) -> AsyncEngine:
         return create_async_engine(
             settings.async_database_url, pool_pre_ping=True, hide_parameters=True
         )
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.sqlite_path.touch(mode=0o600)
+    _prepare_folder(settings)
     engine = create_async_engine(
         settings.async_database_url,
         connect_args={"timeout": BUSY_SECONDS},
@@ -78,3 +78,16 @@ def make_engine(settings: Settings) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _prepare_folder(settings: Settings) -> None:
+    """Make folder and files before SQLite does, readable by nobody else."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in (settings.sqlite_path, settings.queue_path):
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise UsageError(
+            f"setting data_dir {settings.data_dir}: {error.strerror}; give a folder that this "
+            "user may write to"
+        ) from error

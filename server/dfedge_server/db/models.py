@@ -46,8 +46,8 @@ class Job(UUIDv7AuditBase):
 
     tenant: Mapped[str] = mapped_column(String(64), index=True)
     input_sha256: Mapped[str] = mapped_column(String(64))
-    """Of what is judged: media bytes, and what the manifest says of crops; for an address, which may
-    change what it serves, of a random number."""
+    """Of what is judged: media bytes, and what the manifest says of crops; for an address, which
+    may change what it serves, of a random number."""
     policy_sha256: Mapped[str] = mapped_column(String(64))
     """Of the models, weights and frames that judge it."""
     state: Mapped[str] = mapped_column(String(16), default="queued")
@@ -67,7 +67,7 @@ class Job(UUIDv7AuditBase):
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(64))
     traceparent: Mapped[str | None] = mapped_column(String(64))
-    """W3C trace context of the request that asked first, so that its trace goes on in the worker."""
+    """W3C trace context of the request that asked first: its trace goes on in the worker."""
     started_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
     media_deleted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))
