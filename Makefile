@@ -50,7 +50,7 @@ $(DFEDGE_VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # Everything: tools with torch, tests, linters. mediapipe asks for an OpenCV build with a display;
 # --no-deps keeps the headless one (its real needs are already here).
 $(DFEDGE_VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[demo,tools,test,lint]'
+	$(PIP) --editable '.[demo,tools,server,test,lint]'
 	$(PIP) --no-deps 'mediapipe>=0.10.21'
 	touch $@
 
