@@ -255,7 +255,8 @@ def test_heat_maps_are_part_of_the_progress(detector: Detector, portrait_clip: P
     """After the frames, one step a map."""
     steps: list[Progress] = []
     detector.analyze(portrait_clip, frames=3, heatmaps=2, progress=steps.append)
-    assert steps[3:] == [Progress("heatmaps", 1, 2), Progress("heatmaps", 2, 2)]
+    name = str(portrait_clip)
+    assert steps[3:] == [Progress("heatmaps", 1, 2, name), Progress("heatmaps", 2, 2, name)]
 
 
 def test_a_negative_number_of_heat_maps_is_refused(detector: Detector, portrait: Image) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from dfedge.cli.escalation import add_escalation_options, escalation_options, tell_escalation
 from dfedge.cli.exits import EXIT_HELP, Exit
 from dfedge.cli.options import (
     SAMPLINGS,
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from dfedge.cli.outputs import OutputFile
     from dfedge.cli.results import CsvWriter, ResultWriter
     from dfedge.detector import Detector
+    from dfedge.escalation.options import EscalationOptions
     from dfedge.verdict import Label
 
 _DESCRIPTION = """\
 Say of each picture or video whether the faces in it are real or fake, how sure
 that is, and why. PATH is a file, a folder (searched for pictures and videos), a
 quoted pattern such as 'clips/*.mp4', or an http(s) address. Everything is
-computed on this machine.
+computed on this machine, unless --escalate names a server to ask when unsure.
 
 Verdicts: REAL, FAKE, UNCERTAIN (the model cannot tell), NO_FACE.
 """
@@ -48,6 +50,7 @@ examples:
   dfedge detect interview.mp4 --report report.html --heatmaps 3
   dfedge detect 'clips/*.mp4' --json | jq -r '[.source.name, .label] | @tsv'
   dfedge detect upload.mp4 --quiet --fail-on uncertain || echo "look at it"
+  dfedge detect interview.mp4 --escalate https://dfedge.example.org --api-key-file key
 """
 
 
@@ -66,6 +69,7 @@ def add_parser(subparsers: Subparsers) -> None:
     _add_frame_options(parser)
     add_model_options(parser)
     _add_address_options(parser)
+    add_escalation_options(parser)
     add_general_options(parser)
     parser.set_defaults(handler=run)
 
@@ -87,9 +91,11 @@ def run(args: argparse.Namespace) -> int:
     if report is not None and csv is not None and report.target == csv.target:
         raise UsageError("--report and --csv name the same file; give two names")
 
+    escalate = escalation_options(args)
+
     done = _Collected(keep_analyses=report is not None)
     table = io.StringIO() if csv is not None else None
-    with _open_detector(args) as detector:
+    with _open_detector(args, escalate) as detector:
         _detect_all(detector, inputs, args, done, _table_writer(table))
     list_failures(done.failures, len(inputs), sys.stderr)
     if csv is not None and table is not None:
@@ -134,6 +140,7 @@ def _detect_all(
     table: CsvWriter | None,
 ) -> None:
     """Run the detector over the inputs and write each result as soon as it is there."""
+    from dfedge.analysis import Success
     from dfedge.cli.progress import ProgressBar
 
     writers = [_stdout_writer(args), *([table] if table is not None else [])]
@@ -146,11 +153,13 @@ def _detect_all(
                 bar.next_input()
                 with bar.paused():
                     done.add(result, writers)
+                    if isinstance(result, Success):
+                        tell_escalation(result, sys.stderr, quiet=args.quiet)
     for writer in writers:
         writer.finish()
 
 
-def _open_detector(args: argparse.Namespace) -> Detector:
+def _open_detector(args: argparse.Namespace, escalate: EscalationOptions | None) -> Detector:
     from dfedge.bundles.store import DEFAULT_MODEL
     from dfedge.detector import Detector
 
@@ -162,6 +171,7 @@ def _open_detector(args: argparse.Namespace) -> Detector:
         face_backend=args.faces,
         threads=args.threads,
         limits=media_limits(max_bytes=args.max_bytes, timeout=args.timeout),
+        escalate=escalate,
     )
 
 

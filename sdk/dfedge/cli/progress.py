@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from dfedge.analysis import Progress
 
 _NAME_COLUMNS = 28
-_UNITS = {"frames": "frames", "heatmaps": "heat maps"}
+_UNITS = {"frames": "frames", "heatmaps": "heat maps", "server": ""}
+_COUNTING = "{desc}|{bar:30}| {n_fmt}/{total_fmt} {unit} {elapsed}"
+_WAITING = "{desc}: waiting for the server {elapsed}"
 
 
 class _Bar(Protocol):
@@ -23,6 +25,7 @@ class _Bar(Protocol):
     n: int
     total: int | None
     unit: str
+    bar_format: str
 
     def update(self, n: int) -> object: ...
     def reset(self) -> None: ...
@@ -40,28 +43,32 @@ class ProgressBar:
 
     def __init__(self, inputs: Sequence[str], *, quiet: bool) -> None:
         self._inputs = inputs
+        self._places = {source: place for place, source in enumerate(inputs)}
         self._current = 0
+        self._shown = 0
         self._bar: _Bar | None = None
         if not quiet and is_terminal(sys.stderr):
             self._bar = _make_bar(self._description())
 
     def update(self, progress: Progress) -> None:
-        """The detector's callback: one more frame was looked at, or heat map made."""
+        """The detector's callback: a frame was looked at, a heat map made, a server waited for."""
         if self._bar is None:
             return
+        self._show(self._places.get(progress.source, self._current))
         unit = _UNITS[progress.stage]
         changed, self._bar.unit = self._bar.unit != unit, unit
+        waiting = progress.stage == "server"
+        self._bar.bar_format = _WAITING if waiting else _COUNTING
         self._bar.total = progress.total
         self._bar.update(progress.done - self._bar.n)
-        if changed:
+        if changed or waiting:
             self._bar.refresh()
 
     def next_input(self) -> None:
         """The current input is done; the next one begins."""
         self._current += 1
-        if self._bar is not None and self._current < len(self._inputs):
-            self._bar.set_description_str(self._description(), refresh=False)
-            self._bar.reset()
+        if self._current < len(self._inputs):
+            self._show(self._current)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -86,11 +93,18 @@ class ProgressBar:
     def __exit__(self, *details: object) -> None:
         self.close()
 
+    def _show(self, place: int) -> None:
+        """Begin anew for the input at this place, unless it is the one that is shown."""
+        if self._bar is not None and place != self._shown:
+            self._shown = place
+            self._bar.set_description_str(self._description(), refresh=False)
+            self._bar.reset()
+
     def _description(self) -> str:
-        name = printable(_short_name(self._inputs[self._current]))
+        name = printable(_short_name(self._inputs[self._shown]))
         if len(name) > _NAME_COLUMNS:
             name = "..." + name[3 - _NAME_COLUMNS :]
-        place = f"[{self._current + 1}/{len(self._inputs)}] " if len(self._inputs) > 1 else ""
+        place = f"[{self._shown + 1}/{len(self._inputs)}] " if len(self._inputs) > 1 else ""
         return place + name
 
 
@@ -110,7 +124,7 @@ def _make_bar(description: str) -> _Bar:
         file=sys.stderr,
         leave=False,
         dynamic_ncols=True,
-        bar_format="{desc}|{bar:30}| {n_fmt}/{total_fmt} {unit} {elapsed}",
+        bar_format=_COUNTING,
         unit="frames",
     )
     return cast("_Bar", bar)

@@ -185,6 +185,7 @@ def test_options_reach_the_detector(clips: Path, fake_detector: Any) -> None:
             "frames": 7,
             "face_backend": "mediapipe",
             "threads": 2,
+            "escalate": None,
             "as_frames": True,
             "heatmaps": 3,
         }
