@@ -17,6 +17,7 @@ from dfedge_server.compat.routes import ROUTES as COMPAT
 from dfedge_server.envelope import HEADER, Envelope
 from dfedge_server.escalations import openapi, routes
 from dfedge_server.problems import HANDLERS
+from dfedge_server.review.routes import ROUTES as REVIEW
 from dfedge_server.security.limits import RateLimiter, RateLimitMiddleware
 from dfedge_server.security.middleware import KeyMiddleware
 from dfedge_server.services import open_services
@@ -40,7 +41,7 @@ EXPOSED = (
 def create_app(settings: Settings) -> Litestar:
     """The application of the API; the database must be migrated before it starts."""
     app = Litestar(
-        [Router("/v1", route_handlers=routes.ROUTES), *COMPAT, *TELEMETRY],
+        [Router("/v1", route_handlers=routes.ROUTES), *COMPAT, *REVIEW, *TELEMETRY],
         lifespan=[_lifespan(settings)],
         middleware=[
             DefineMiddleware(KeyMiddleware),

@@ -198,7 +198,7 @@ def _sent(asked: Submission) -> tuple[str, ...]:
     else:
         told.append("The whole file.")
     if asked.device_verdict is None:
-        told.append("No verdict of a device.")
+        told.append("It came without a verdict of a device.")
     else:
         told.append(_device_sentence(asked.device_verdict))
     return tuple(told)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from litestar import Router, get
+from litestar.datastructures import CacheControlHeader
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
@@ -34,7 +35,7 @@ ROUTES: Final[list[Router]] = [
         "/review/static",
         directories=[_STATIC],
         include_in_schema=False,
-        headers={"Cache-Control": "no-cache"},
+        cache_control=CacheControlHeader(no_cache=True),  # asked again, by its ETag
     ),
 ]
 """For the application."""
