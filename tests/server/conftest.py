@@ -245,7 +245,7 @@ def _s3_address() -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for_answer(f"{address}/moto-api/", process, "the S3 server")
+        wait_for_answer(f"{address}/moto-api/", process, "the S3 server")
         yield address
     finally:
         process.kill()
@@ -337,9 +337,9 @@ def live_server(settings: Settings, tmp_path: Path) -> Iterator[StartServer]:
         server = LiveServer(url, own, process, log)
         started.append(server)
         if asks:
-            _wait_for_answer(f"{url}/health", process, "dfedge serve", log)
+            wait_for_answer(f"{url}/health", process, "dfedge serve", log)
             if ready:
-                _wait_for_answer(f"{url}/ready", process, "dfedge serve", log)
+                wait_for_answer(f"{url}/ready", process, "dfedge serve", log)
         return server
 
     yield start
@@ -365,7 +365,7 @@ def free_port() -> int:
         return port
 
 
-def _wait_for_answer(
+def wait_for_answer(
     url: str, process: subprocess.Popen[bytes], name: str, log: Path | None = None
 ) -> None:
     """Until the address answers 200, or the process ends, or a minute is over."""
