@@ -46,8 +46,8 @@ def describe(options: EscalationOptions) -> str:
     """What would be sent, a few lines."""
     whose = "is unsure of" if options.when == "uncertain" else "finds a face in"
     what = (
-        "the whole file as it is, with its sound and whatever is written in it (a place, a device); "
-        "of an address or a folder of frames, pictures of the faces"
+        "the whole file as it is, with its sound and whatever is written in it (a place, a "
+        "device); of an address or a folder of frames, pictures of the faces"
         if options.what == "clip"
         else "pictures of the faces and what is right around them, at most 32 of each person; "
         "neither the rest of the frame nor the sound"

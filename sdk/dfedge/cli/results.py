@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from dfedge.cli import table
 from dfedge.cli.terminal import Style
 from dfedge.cli.text import render_text
-from dfedge.report.wording import Thresholds, count, failure_name, printable
+from dfedge.report.wording import count, failure_name, printable, thresholds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,9 +47,7 @@ class TextWriter:
             self._stream.write("\n")
         if card.name not in self._models:
             self._models.append(card.name)
-        thresholds = Thresholds(
-            real=card.decision.real.threshold, fake=card.decision.fake.threshold
-        )
+        thresholds = thresholds_of(result.analysis)
         self._stream.write(render_text(result.verdict, thresholds, self._style))
         self._stream.flush()
 

@@ -13,7 +13,9 @@ from dfedge.report.wording import (
     count,
     describe_frames,
     describe_source,
+    describe_tier,
     explain,
+    is_fused,
     other_reasons,
     percent,
     person,
@@ -42,6 +44,7 @@ def render_text(verdict: Verdict, thresholds: Thresholds, style: Style) -> str:
     for said in (*explain(verdict, thresholds), *problems):
         lines += textwrap.wrap(said, style.width, initial_indent=_INDENT, subsequent_indent=_INDENT)
     lines.append("")
+    lines += _opinions(verdict, style)
     lines += _people(verdict, thresholds, style)
     lines += _facts(verdict, thresholds, style)
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -59,6 +62,22 @@ def _headline(verdict: Verdict, style: Style) -> str:
 def _scale(probability: float, thresholds: Thresholds, style: Style) -> str:
     columns = min(50, style.width - 20)
     return f"real {style.scale(probability, thresholds, columns=columns)} fake"
+
+
+def _opinions(verdict: Verdict, style: Style) -> Iterator[str]:
+    """What each model says, where more than this machine's own was asked."""
+    if not is_fused(verdict):
+        return
+    columns = max(len(opinion.model) for opinion in verdict.opinions)
+    for opinion in verdict.opinions:
+        probability = opinion.fake_probability
+        score = "" if probability is None else percent(probability)
+        where = style.paint(describe_tier(opinion), "dim")
+        yield (
+            f"{_INDENT}{printable(opinion.model):{columns}} {style.label(opinion.label, pad=9)} "
+            f"{score:>6}  {where}"
+        )
+    yield ""
 
 
 def _people(verdict: Verdict, thresholds: Thresholds, style: Style) -> Iterator[str]:
@@ -94,8 +113,8 @@ def _facts(verdict: Verdict, thresholds: Thresholds, style: Style) -> Iterator[s
         yield _fact("Over time", f"{clock(start)} {spark} {clock(end)}", style)
     scorers = [model for model in verdict.models if model.role != "face_detector"]
     for model in scorers:
-        name = f"{model.name} {model.version}"
-        if model.role == "edge":
+        name = printable(f"{model.name} {model.version}")
+        if model.role == "edge" and not is_fused(verdict):
             name += f", REAL up to {percent(thresholds.real)}, FAKE from {percent(thresholds.fake)}"
         yield _fact("Model", name, style)
     yield _fact("Time", f"{verdict.timing.total_seconds:.1f} s", style)

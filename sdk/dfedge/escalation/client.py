@@ -27,9 +27,10 @@ ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.5
 POLL_SECONDS: Final = (0.3, 5.0)
 """Between two looks at a job: at first, and at most."""
-WAIT_SECONDS: Final = 1
+SUBMIT_WAIT_SECONDS: Final = 1
 """``Prefer: wait``: a quick answer takes one request, and the id of a slow one is known soon, so
 that it can be cancelled, and fetched later if the server goes away."""
+LOOK_WAIT_SECONDS: Final = 10
 CANCEL_SECONDS: Final = 3.0
 
 _CHUNK_BYTES = 256 * 1024
@@ -85,18 +86,22 @@ class EscalationClient:
         except OSError as error:
             problem = f"nothing was sent: the file cannot be read again ({error.strerror})"
             raise EscalationError(self._server, problem) from error
-        headers = {"Idempotency-Key": digest, "Prefer": f"wait={WAIT_SECONDS}"}
+        headers = {"Idempotency-Key": digest, "Prefer": f"wait={SUBMIT_WAIT_SECONDS}"}
         return self._escalation(
             self._request("POST", "/v1/escalations", deadline, stop, headers=headers, body=body)
         )
 
     def get(self, escalation_id: UUID, *, deadline: float, stop: Stop) -> tuple[Escalation, float]:
-        """An escalation as it stands now, and the seconds the server asks to wait, 0 if none.
+        """An escalation once it is final, or after a while as it stands then; and the seconds that
+        the server asks to wait, 0 if none.
 
         Raises:
             EscalationError: it cannot be had.
         """
-        answer = self._request("GET", f"/v1/escalations/{escalation_id}", deadline, stop)
+        path = f"/v1/escalations/{escalation_id}"
+        left = max(0, min(LOOK_WAIT_SECONDS, int(deadline - time.monotonic()) - 1))
+        headers = {"Prefer": f"wait={left}"}
+        answer = self._request("GET", path, deadline, stop, headers=headers)
         escalation = self._escalation(answer)
         if escalation.id != escalation_id:
             raise EscalationError(self._server, "answered with another escalation")

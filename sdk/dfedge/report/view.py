@@ -20,11 +20,14 @@ from dfedge.report.wording import (
     count,
     describe_look,
     describe_source,
+    describe_tier,
     explain,
     failure_name,
+    is_fused,
     percent,
     printable,
     sentence,
+    thresholds_of,
 )
 from dfedge.scoring import usable_frames_needed
 from dfedge.verdict import Label, Timing, Verdict
@@ -57,11 +60,23 @@ class ScaleView:
 
 
 @dataclass(frozen=True, slots=True)
+class OpinionView:
+    """What one model says of the whole source."""
+
+    model: str
+    where: str
+    label: str
+    tone: Tone
+    probability: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemView:
     """One source and its verdict.
 
     Attributes:
         folder: what stands before the name in a path; empty for anything else.
+        opinions: of each model, where a server's had their say; else empty.
         look: what a score stands for where it is not one face in one frame; else empty.
     """
 
@@ -78,6 +93,7 @@ class ItemView:
     problems: tuple[str, ...]
     model_anchor: str
     scale: ScaleView | None
+    opinions: tuple[OpinionView, ...]
     timeline: TimelineView | None
     people: tuple[PersonView, ...]
     people_heading: str
@@ -159,8 +175,7 @@ def report_view(
 
 def _item(analysis: Analysis, number: int) -> ItemView:
     verdict = analysis.verdict
-    decision = analysis.card.decision
-    thresholds = Thresholds(real=decision.real.threshold, fake=decision.fake.threshold)
+    thresholds = thresholds_of(analysis)
     probability = verdict.fake_probability
     json_text = _visible_json(verdict)
     people = people_views(verdict, analysis.evidence, thresholds)
@@ -179,19 +194,37 @@ def _item(analysis: Analysis, number: int) -> ItemView:
         problems=tuple(sentence(problem) for problem in verdict.source.problems),
         model_anchor=_model_anchor(analysis.card),
         scale=None if probability is None else _scale(probability, thresholds),
+        opinions=_opinions(verdict),
         timeline=timeline_view(verdict, thresholds, number),
         people=people,
         people_heading=count(len(people), "person", "people"),
         look=describe_look(analysis.card),
         people_without_crops=max(len(people) - PEOPLE_WITH_CROPS, 0),
         models=tuple(
-            f"{model.name} {model.version} ({_ROLES[model.role]}, sha256 {model.sha256})"
+            printable(f"{model.name} {model.version} ({_ROLES[model.role]}, sha256 {model.sha256})")
             for model in verdict.models
         ),
         timing=_timing(verdict.timing),
         json=json_text,
         json_href="data:application/json;base64," + base64.b64encode(json_text.encode()).decode(),
         json_file=_json_file(verdict),
+    )
+
+
+def _opinions(verdict: Verdict) -> tuple[OpinionView, ...]:
+    if not is_fused(verdict):
+        return ()
+    return tuple(
+        OpinionView(
+            model=printable(opinion.model),
+            where=describe_tier(opinion),
+            label=opinion.label.value.replace("_", " "),
+            tone=TONES[opinion.label],
+            probability=""
+            if opinion.fake_probability is None
+            else f"P(fake) {percent(opinion.fake_probability)}",
+        )
+        for opinion in verdict.opinions
     )
 
 

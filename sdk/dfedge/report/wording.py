@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfedge.errors import MediaError
-from dfedge.verdict import REASON_TEXT, Label, Reason, SourceInfo, TrackVerdict, Verdict
+from dfedge.verdict import (
+    REASON_TEXT,
+    Label,
+    Opinion,
+    Reason,
+    SourceInfo,
+    TrackVerdict,
+    Verdict,
+)
 
 if TYPE_CHECKING:
-    from dfedge.analysis import Failure
+    from dfedge.analysis import Analysis, Failure
     from dfedge.bundles.card import DetectorCard
 
 HEADLINES: dict[Label, str] = {
@@ -35,6 +43,25 @@ class Thresholds:
 
     real: float
     fake: float
+
+
+def thresholds_of(analysis: Analysis) -> Thresholds:
+    """What the label rests on: the server's thresholds for a fused verdict, else the card's."""
+    came = analysis.escalation
+    if came is not None and came.thresholds is not None:
+        return Thresholds(real=came.thresholds.real, fake=came.thresholds.fake)
+    decision = analysis.card.decision
+    return Thresholds(real=decision.real.threshold, fake=decision.fake.threshold)
+
+
+def is_fused(verdict: Verdict) -> bool:
+    """Whether a server's models had their say."""
+    return any(opinion.tier == "heavy" for opinion in verdict.opinions)
+
+
+def describe_tier(opinion: Opinion) -> str:
+    """Where the model of an opinion ran."""
+    return "this machine" if opinion.tier == "edge" else "server"
 
 
 def percent(probability: float) -> str:
