@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, StepOptions
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, StepOptions, error
 from sqlalchemy import delete, select, update
 
 from dfedge.escalation.wire import FINAL, ModelState, State
@@ -145,8 +145,7 @@ class WorkerProcess:
             "enable_otlp": False,
         }
         DBOS(config=config)
-        DBOS.workflow(name=JUDGE, max_recovery_attempts=None)(self._judge_workflow)
-        DBOS.workflow(name=DELIVER, max_recovery_attempts=None)(self._deliver_workflow)
+        self._register()
         await asyncio.to_thread(DBOS.launch)
         if settings.is_sqlite:
             await self._take_over()  # what was there before is dead: the folder is locked
@@ -164,32 +163,37 @@ class WorkerProcess:
             on_conflict="always_update",
         )
 
-    def _judge_workflow(self, job_id: str) -> str:
-        """The whole work on a job; it may be begun anew from here at any time."""
-        assert self._judge is not None
-        run = Run(UUID(job_id))
-        judge = self._judge
-        try:
-            outcome = DBOS.run_step(
-                StepOptions(
-                    name="judge",
-                    retries_allowed=True,
-                    max_attempts=TRIES,
-                    interval_seconds=1.0,
-                    backoff_rate=2.0,
-                    should_retry=lambda error: isinstance(error, TransientError),
-                ),
-                lambda: self._wait(judge.judge(run)),
-            )
-        except Exception as error:
-            cause = error
-            self._wait(judge.fail(run, cause))
-            outcome = State.FAILED
-        self._wait(webhooks.announce(self._services, run.job_id))
-        return outcome
+    def _register(self) -> None:
+        """Tell DBOS the two workflows; each may be begun anew from its start at any time."""
 
-    def _deliver_workflow(self, delivery_id: str, attempt: int) -> str:
-        return self._wait(webhooks.deliver(self._services, UUID(delivery_id), attempt))
+        @DBOS.workflow(name=JUDGE, max_recovery_attempts=None)
+        def judge(job_id: str) -> str:
+            return self._do_job(UUID(job_id))
+
+        @DBOS.workflow(name=DELIVER, max_recovery_attempts=None)
+        def deliver(delivery_id: str, attempt: int) -> str:
+            return self._wait(webhooks.deliver(self._services, UUID(delivery_id), attempt))
+
+    def _do_job(self, job_id: UUID) -> str:
+        """The whole work on a job, in a thread of DBOS."""
+        assert self._judge is not None
+        judge, run = self._judge, Run(job_id)
+        tries = StepOptions(
+            name="judge",
+            retries_allowed=True,
+            max_attempts=TRIES,
+            interval_seconds=1.0,
+            backoff_rate=2.0,
+            should_retry=lambda problem: isinstance(problem, TransientError),
+        )
+        try:
+            outcome = DBOS.run_step(tries, lambda: self._wait(judge.judge(run)))
+        except error.DBOSMaxStepRetriesExceeded as exceeded:
+            last = exceeded.errors[-1]
+            self._wait(judge.fail(run, last.cause if isinstance(last, TransientError) else last))
+            outcome = State.FAILED
+        self._wait(webhooks.announce(self._services, job_id))
+        return outcome
 
     def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do it on the event loop, and wait here, in a thread of DBOS."""
@@ -202,8 +206,8 @@ class WorkerProcess:
                 await asyncio.sleep(seconds)
                 try:
                     await work()
-                except Exception as error:
-                    _log.warning("%s will be tried again: %s", work.__name__.strip("_"), error)
+                except Exception as problem:
+                    _log.warning("%s will be tried again: %s", work.__name__.strip("_"), problem)
 
         return asyncio.create_task(repeat())
 
