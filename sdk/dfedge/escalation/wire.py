@@ -28,7 +28,7 @@ CROP_SCALE: Final = 2.0
 """Side of a crop that is sent, in longer sides of the face box: every model cuts its own from it."""
 
 Pixels: TypeAlias = Annotated[int, Meta(ge=1, le=16384)]
-PartName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+PartName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
 Text: TypeAlias = Annotated[str, Meta(max_length=200)]
 
 

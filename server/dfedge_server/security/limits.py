@@ -86,6 +86,8 @@ class RateLimiter:
 class RateLimitMiddleware:
     """Refuses what a key asks too often; place it after the one that finds the key.
 
+    Litestar makes it anew for every route, so the limiter they share is given.
+
     Callers without any key are not counted: such routes are cheap, or refuse them; those that are
     open to them (``compat_without_key``) count by the address they come from.
     """

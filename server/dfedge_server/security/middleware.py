@@ -8,14 +8,9 @@ from uuid import UUID
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
-from litestar.middleware import (
-    AbstractAuthenticationMiddleware,
-    AuthenticationResult,
-    DefineMiddleware,
-)
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from dfedge_server.security.keys import authenticate, note_use
-from dfedge_server.security.limits import RateLimiter, RateLimitMiddleware
 from dfedge_server.security.principal import Principal, Scope
 from dfedge_server.security.sessions import COOKIE, principal_of_cookie, refuse_other_sites
 
@@ -67,17 +62,6 @@ class KeyMiddleware(AbstractAuthenticationMiddleware):
         if services.settings.compat_without_key and connection.route_handler.opt.get(WITHOUT_KEY):
             return AuthenticationResult(user=NOBODY, auth=None)
         return AuthenticationResult(user=None, auth=None)
-
-
-def caller_middleware() -> list[DefineMiddleware]:
-    """For ``Litestar(middleware=...)``: finds the caller, then counts its requests.
-
-    Litestar makes each middleware anew for every route, so what they share is made here.
-    """
-    return [
-        DefineMiddleware(KeyMiddleware),
-        DefineMiddleware(RateLimitMiddleware, limiter=RateLimiter()),
-    ]
 
 
 def _presented_key(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
