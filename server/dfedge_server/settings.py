@@ -8,15 +8,18 @@ first of these wins. ``docs/server.md`` lists them all, made from this module.
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -31,11 +34,41 @@ SECRETS_VARIABLE = PREFIX + "SECRETS"
 
 MIB = 1024**2
 
+_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+def _as_names(value: object) -> object:
+    """``a, b`` as well as the lists of JSON and TOML."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _as_postgres(value: SecretStr) -> SecretStr:
+    """Any of PostgreSQL's usual addresses, with the driver named."""
+    text = value.get_secret_value()
+    scheme, mark, rest = text.partition("://")
+    if text and (scheme not in _POSTGRES or not mark or not rest):
+        raise ValueError("give postgresql://user:password@host/name, or nothing for SQLite")
+    return SecretStr(f"postgresql+psycopg://{rest}" if text else "")
+
+
+def _absolute(path: Path) -> Path:
+    """Where the process that reads the settings stands, not where it goes later."""
+    return path.expanduser().absolute()
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_as_names)]
+
 
 class Settings(BaseSettings):
     """All settings; immutable."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
 
     # Where it listens and what it is called
     host: str = "127.0.0.1"
@@ -44,14 +77,16 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     public_url: str = ""
     """Address clients reach it by (https://dfedge.example.org); empty: that of the request."""
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: Names = ()
     """Origins of web pages and extensions that may call it (CORS), exact; none by default."""
 
     # What it keeps, and where
-    data_dir: Path = platformdirs.user_data_path("dfedge-server", appauthor=False)
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = platformdirs.user_data_path(
+        "dfedge-server", appauthor=False
+    )
     """Folder of the database and the media unless they are told to lie elsewhere."""
-    database_url: SecretStr = SecretStr("")
-    """postgresql+psycopg://user:password@host/name; empty: SQLite in data_dir."""
+    database_url: Annotated[SecretStr, AfterValidator(_as_postgres)] = SecretStr("")
+    """postgresql://user:password@host/name; empty: SQLite in data_dir."""
     storage_url: str = ""
     """s3://bucket/prefix, or a folder; empty: data_dir/media."""
     s3_endpoint: str = ""
@@ -90,7 +125,7 @@ class Settings(BaseSettings):
     """Longest time a client may ask to wait for a verdict (Prefer: wait=N)."""
 
     # The heavy tier
-    models: tuple[str, ...] = ()
+    models: Names = ()
     """Bundles, by name or path, each with an optional weight: "genconvit-ed=2". Empty: all
     installed heavy bundles, or the shipped one where there is none."""
     device_weight: float = Field(default=0.5, ge=0)
@@ -184,20 +219,43 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
         UsageError: one has a value that cannot work, or the file cannot be read; says which.
     """
     if config is not None:
-        os.environ[CONFIG_VARIABLE] = str(config)
+        os.environ[CONFIG_VARIABLE] = str(config)  # children of this process read it too
     path = os.environ.get(CONFIG_VARIABLE)
     if path and not Path(path).is_file():
-        raise UsageError(f"{CONFIG_VARIABLE} {path}: there is no such file")
+        raise UsageError(f"settings file {path}: there is no such file ({CONFIG_VARIABLE})")
     secrets = os.environ.get(SECRETS_VARIABLE)
     if secrets and not Path(secrets).is_dir():
         raise UsageError(f"{SECRETS_VARIABLE} {secrets}: there is no such folder")
+    _refuse_unknown_variables()
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"setting {name}: {first['msg']} ({PREFIX}{name.upper()} or the settings file)"
-        ) from None
-    except ValueError as error:
-        raise UsageError(f"{path or 'settings'}: {error}") from None
+        raise UsageError(_explained(error)) from None
+    except ValueError as error:  # a file that is not TOML
+        raise UsageError(f"settings file {path}: {error}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt setting would otherwise do nothing, and nobody would know."""
+    others = {CONFIG_VARIABLE, SECRETS_VARIABLE}
+    for variable in sorted(set(os.environ) - others):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name not in Settings.model_fields:
+            raise UsageError(f"{variable}: there is no such setting{_meant(name, PREFIX)}")
+
+
+def _explained(error: ValidationError) -> str:
+    """The first setting at fault and the way out, without its value: that may be a secret."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return f"setting {name}: there is no such setting{_meant(name)}"
+    problem = first["msg"].removeprefix("Value error, ")
+    return f"setting {name}: {problem} ({PREFIX}{name.upper()} or the settings file)"
+
+
+def _meant(name: str, prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    if not close:
+        return "; docs/server.md lists all"
+    return f"; did you mean {prefix + close[0].upper() if prefix else close[0]}?"
