@@ -99,11 +99,27 @@ def list_bundles() -> list[BundleListing]:
     return sorted(listings, key=lambda item: (item.name, _version_key(item.version)))
 
 
-def resolve(model: str | Path) -> Bundle:
+def detector_names() -> tuple[str, ...]:
+    """Names of the deepfake detectors here, by their cards; broken cards are left out."""
+    names = set()
+    for place in _places():
+        try:
+            card = read_card(_read_card_json(place.path))
+        except BundleError:
+            continue
+        if isinstance(card, DetectorCard):
+            names.add(card.name)
+    return tuple(sorted(names))
+
+
+def resolve(model: str | Path, *, verify: bool = True) -> Bundle:
     """Load a bundle by name, by ``name@version``, or by the path of a folder or ``.zip``.
 
     An installed name wins over a folder of the same name in the working directory; write
     ``./name`` for the folder.
+
+    Args:
+        verify: as :func:`dfedge.bundles.bundle.load_bundle`; when false the card is enough.
 
     Raises:
         BundleNotFoundError: nothing of that name and nothing at that path.
@@ -113,32 +129,34 @@ def resolve(model: str | Path) -> Bundle:
     if not isinstance(model, Path) and _NAME.fullmatch(name):
         place = _find(name, version or None)
         if place is not None:
-            return _load(place)
+            return _load(place, verify=verify)
     path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's own raises on an unknown ~user
     if str(model) and os.path.lexists(path):
-        return load_bundle(path)
+        return load_bundle(path, verify=verify)
     raise BundleNotFoundError(f"{model}: {_not_found_advice(name)}")
 
 
-def resolve_detector(model: str | Path) -> tuple[Bundle, DetectorCard]:
+def resolve_detector(model: str | Path, *, verify: bool = True) -> tuple[Bundle, DetectorCard]:
     """As :func:`resolve`, for a deepfake detector.
 
     Raises:
         BundleFormatError: the bundle is of another kind.
     """
-    bundle = resolve(model)
+    bundle = resolve(model, verify=verify)
     if isinstance(bundle.card, DetectorCard):
         return bundle, bundle.card
     raise _wrong_kind(bundle, DetectorCard)
 
 
-def resolve_face_detector(model: str | Path) -> tuple[Bundle, FaceDetectorCard]:
+def resolve_face_detector(
+    model: str | Path, *, verify: bool = True
+) -> tuple[Bundle, FaceDetectorCard]:
     """As :func:`resolve`, for a face detector.
 
     Raises:
         BundleFormatError: the bundle is of another kind.
     """
-    bundle = resolve(model)
+    bundle = resolve(model, verify=verify)
     if isinstance(bundle.card, FaceDetectorCard):
         return bundle, bundle.card
     raise _wrong_kind(bundle, FaceDetectorCard)
@@ -245,8 +263,8 @@ def _find(name: str, version: str | None) -> _Place | None:
     return max(places, key=lambda place: _version_key(place.version), default=None)
 
 
-def _load(place: _Place) -> Bundle:
-    bundle = load_bundle(place.path)
+def _load(place: _Place, *, verify: bool = True) -> Bundle:
+    bundle = load_bundle(place.path, verify=verify)
     card = bundle.card
     if place.origin == "user" and (place.name, place.version) != (card.name, card.version):
         raise BundleFormatError(

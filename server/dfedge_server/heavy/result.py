@@ -41,3 +41,7 @@ class HeavyResult:
     pictures: tuple[EvidencePicture, ...] = ()
     notes: tuple[str, ...] = ()
     thresholds: Thresholds | None = None
+
+
+class Cancelled(Exception):  # noqa: N818 - nothing is wrong: nobody wants the result any more
+    """The work was stopped because it was asked to."""
