@@ -7,7 +7,7 @@ two pieces. What is refused is refused when the limit is passed, not when all ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ async def body(request: Request[Any, Any, Any], *, limit: int) -> AsyncIterator[
 
 async def form_parts(
     request: Request[Any, Any, Any], *, limit: int, max_parts: int
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part, None]:
     """The parts of a form, in the order they come; what a consumer leaves of one is skipped.
 
     Args:

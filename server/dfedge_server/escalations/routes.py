@@ -9,7 +9,14 @@ from uuid import UUID
 
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State as AppState
-from litestar.params import Parameter
+from litestar.params import (
+    FromPath,
+    FromQuery,
+    HeaderParameter,
+    JSONBody,
+    PathParameter,
+    QueryParameter,
+)
 from litestar.response import ServerSentEvent
 
 from dfedge.escalation import wire
@@ -36,16 +43,16 @@ _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])",
 Call = Request[Principal, Any, AppState]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         pattern=r"^[!-~]{1,200}$",
         description="The same key with the same request gives the same answer and no second job.",
     ),
 ]
 Prefer = Annotated[
     str | None,
-    Parameter(
-        header="Prefer",
+    HeaderParameter(
+        name="Prefer",
         description="`wait=N` waits up to N seconds for the end (RFC 7240).",
     ),
 ]
@@ -98,7 +105,7 @@ async def submit(
     responses=refusals("not_found"),
 )
 async def look(
-    request: Call, escalation_id: UUID, prefer: Prefer = None
+    request: Call, escalation_id: FromPath[UUID], prefer: Prefer = None
 ) -> Response[wire.Escalation]:
     """State, progress, and at the end verdict, evidence, overrides; or the problem."""
     row = await service.get(_services(request), request.user, escalation_id)
@@ -121,8 +128,8 @@ async def look(
 )
 async def watch(
     request: Call,
-    escalation_id: UUID,
-    last_event_id: Annotated[str, Parameter(header="Last-Event-ID", max_length=200)] = "",
+    escalation_id: FromPath[UUID],
+    last_event_id: Annotated[str, HeaderParameter(name="Last-Event-ID", max_length=200)] = "",
 ) -> Response[Any]:
     """Ends with the escalation; a client that comes back is told only what is new."""
     services = _services(request)
@@ -148,7 +155,7 @@ async def watch(
     status_code=200,
     responses=refusals("not_found"),
 )
-async def cancel(request: Call, escalation_id: UUID) -> wire.Escalation:
+async def cancel(request: Call, escalation_id: FromPath[UUID]) -> wire.Escalation:
     """One that has ended stays as it is."""
     services = _services(request)
     return await _view(request, await service.cancel(services, request.user, escalation_id))
@@ -162,7 +169,7 @@ async def cancel(request: Call, escalation_id: UUID) -> wire.Escalation:
     summary="Delete an escalation with its media and results",
     responses=refusals("not_found"),
 )
-async def remove(request: Call, escalation_id: UUID) -> None:
+async def remove(request: Call, escalation_id: FromPath[UUID]) -> None:
     """Media, verdict and evidence go with the last escalation that asked for the same bytes."""
     await service.delete(_services(request), request.user, escalation_id)
 
@@ -177,15 +184,15 @@ async def remove(request: Call, escalation_id: UUID) -> None:
 )
 async def list_all(
     request: Call,
-    in_state: Annotated[State | None, Parameter(query="state")] = None,
-    label: Label | None = None,
-    kind: Literal["crops", "clip", "url"] | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    name: Annotated[str | None, Parameter(max_length=200)] = None,
-    batch: UUID | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 20,
-    cursor: Annotated[str | None, Parameter(max_length=200)] = None,
+    in_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    label: FromQuery[Label | None] = None,
+    kind: FromQuery[Literal["crops", "clip", "url"] | None] = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    name: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    batch: FromQuery[UUID | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 20,
+    cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
 ) -> wire.EscalationPage:
     """`next` of a page is the `cursor` of the following one."""
     for moment in (since, until):
@@ -217,7 +224,9 @@ async def list_all(
     responses=refusals("not_found", "media_gone"),
 )
 async def evidence(
-    request: Call, escalation_id: UUID, number: Annotated[int, Parameter(ge=0, le=100_000)]
+    request: Call,
+    escalation_id: FromPath[UUID],
+    number: Annotated[int, PathParameter(ge=0, le=100_000)],
 ) -> Response[bytes]:
     """By its number in the escalation's list `evidence`, from 0."""
     services = _services(request)
@@ -237,9 +246,9 @@ async def evidence(
 )
 async def media(
     request: Call,
-    escalation_id: UUID,
-    part: Annotated[str, Parameter(pattern=r"^[A-Za-z0-9._-]{1,64}$")],
-    byte_range: Annotated[str | None, Parameter(header="Range")] = None,
+    escalation_id: FromPath[UUID],
+    part: Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._-]{1,64}$")],
+    byte_range: Annotated[str | None, HeaderParameter(name="Range")] = None,
 ) -> Response[Any]:
     """The clip, or a crop by the name of its part; ranges let players seek."""
     services = _services(request)
@@ -256,7 +265,9 @@ async def media(
     status_code=201,
     responses=refusals("not_found", "not_finished", "upload_too_large"),
 )
-async def override(request: Call, escalation_id: UUID, data: wire.NewOverride) -> wire.Escalation:
+async def override(
+    request: Call, escalation_id: FromPath[UUID], data: JSONBody[wire.NewOverride]
+) -> wire.Escalation:
     """Stands beside the verdict; the newest counts, all are kept."""
     row = await opinions.override(_services(request), request.user, escalation_id, data)
     return await _view(request, row)
@@ -271,7 +282,9 @@ async def override(request: Call, escalation_id: UUID, data: wire.NewOverride) -
     status_code=204,
     responses=refusals("not_found", "not_finished", "upload_too_large"),
 )
-async def feedback(request: Call, escalation_id: UUID, data: wire.Feedback) -> None:
+async def feedback(
+    request: Call, escalation_id: FromPath[UUID], data: JSONBody[wire.Feedback]
+) -> None:
     """Kept for those who train and set thresholds."""
     await opinions.feedback(_services(request), request.user, escalation_id, data)
 
@@ -287,7 +300,7 @@ async def feedback(request: Call, escalation_id: UUID, data: wire.Feedback) -> N
     responses=refusals("idempotency_conflict", "queue_full", "upload_too_large"),
 )
 async def submit_batch(
-    request: Call, data: wire.BatchRequest, idempotency_key: IdempotencyKey = None
+    request: Call, data: JSONBody[wire.BatchRequest], idempotency_key: IdempotencyKey = None
 ) -> Response[wire.Batch]:
     """All are taken or none is."""
     services = _services(request)
@@ -315,7 +328,7 @@ async def submit_batch(
     summary="See how a batch stands",
     responses=refusals("not_found"),
 )
-async def look_at_batch(request: Call, batch_id: UUID) -> wire.Batch:
+async def look_at_batch(request: Call, batch_id: FromPath[UUID]) -> wire.Batch:
     """How many are in which state, and each of them."""
     services = _services(request)
     base = base_url(request, services.settings)
