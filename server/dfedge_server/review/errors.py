@@ -25,7 +25,7 @@ def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[An
     if "application/json" in request.headers.get("accept", ""):
         return told
     if told.status_code == 401:
-        return to_sign_in(request)
+        return _to_sign_in(request)
     problem = msgspec.json.decode(told.content, type=Problem)
     shown = page(
         request,
@@ -40,10 +40,14 @@ def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[An
     return shown
 
 
-def to_sign_in(request: Request[Any, Any, Any]) -> Redirect:
+def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
     """Where somebody goes who is not signed in, and comes back from."""
     back = request.url.path if request.method == "GET" else "/review"
     if request.method == "GET" and request.url.query:
         back += f"?{request.url.query}"
+    if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
+        # A link in a chat or a mail: the browser keeps the SameSite=Strict cookie back until a
+        # page of this server asks for the address itself.
+        return page(request, "again.html.j2", here=back)
     query = "" if back in ("/", "/review") else "?" + urlencode({"next": back})
     return Redirect(f"/review/sign-in{query}", status_code=303)
