@@ -82,6 +82,7 @@ def degradation_rates(crops: list[Cut], seconds: float) -> dict[str, float]:
 def batch_rate(store: CropStore, side: int, seconds: float) -> float:
     """Of whole batches at full difficulty, crops and tensors included."""
     stage = FrameStage(
+        architecture="dfedge_efficientnet_b0",
         name="benchmark",
         loop=LoopConfig(steps=1),
         blend_side=side,

@@ -13,6 +13,7 @@ from dfedge_models.convnext import (
     dfedge_convnext_tiny,
 )
 from dfedge_models.detector import IMAGENET_MEAN, IMAGENET_STD, DetectorModel, FrameDetector
+from dfedge_models.efficientnet import EfficientNetDetector, dfedge_efficientnet_b0
 from dfedge_models.genconvit import (
     GenConViT,
     GenConViTED,
@@ -38,6 +39,7 @@ __all__ = [
     "CLIPVideoDetector",
     "ConvNeXtDetector",
     "DetectorModel",
+    "EfficientNetDetector",
     "FrameDetector",
     "GenConViT",
     "GenConViTED",
@@ -52,6 +54,7 @@ __all__ = [
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",
     "dfedge_convnext_tiny_multitask",
+    "dfedge_efficientnet_b0",
     "genconvit_ed",
     "genconvit_vae",
     "mixture_logit",

@@ -12,6 +12,7 @@ from dfedge_models.convnext import (
     dfedge_convnext_tiny,
 )
 from dfedge_models.detector import DetectorModel
+from dfedge_models.efficientnet import dfedge_efficientnet_b0
 from dfedge_models.genconvit import genconvit_ed, genconvit_vae
 from dfedge_models.genconvit_ensemble import genconvit
 from dfedge_models.ms_eff_gcvit import ms_eff_gcvit_b0, ms_eff_gcvit_b5
@@ -22,6 +23,7 @@ _ARCHITECTURES: dict[str, Callable[..., DetectorModel]] = {
     for entry in (
         ms_eff_gcvit_b0,
         ms_eff_gcvit_b5,
+        dfedge_efficientnet_b0,
         dfedge_convnext_atto,
         dfedge_convnext_femto,
         dfedge_convnext_tiny,

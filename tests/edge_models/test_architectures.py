@@ -23,6 +23,7 @@ B0, ATTO = "ms_eff_gcvit_b0", "dfedge_convnext_atto"
 EDGE = (
     "ms_eff_gcvit_b0",
     "ms_eff_gcvit_b5",
+    "dfedge_efficientnet_b0",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",

@@ -19,6 +19,7 @@ from dfedge_tools.training.pools import Pools
 from ..conftest import BOX, KEYPOINTS
 
 TINY = FrameStage(
+    architecture="dfedge_efficientnet_b0",
     name="tiny",
     side=64,
     blend_side=96,

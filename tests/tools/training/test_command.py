@@ -49,7 +49,7 @@ def test_run_gives_weights_scores_and_figures(
     assert before == (tmp_path / "scores.csv").read_text()
 
 
-KEYS = ("mask_head.deep.weight", "backbone.blocks.3.0.conv_pw.weight")
+KEYS = ("mask_head.deep.weight", "detector.backbone.blocks.3.0.conv_pw.weight")
 STILL = "loop.warmup_steps=1000000000000"
 """Nothing moves in the first step."""
 
@@ -84,8 +84,26 @@ def test_a_stage_may_start_from_the_mean_of_earlier_ones(
     )
     for key in KEYS:
         mean = (first["ema"][key] + second["ema"][key]) / 2
-        inside = key.replace("backbone.", "detector.feat_extractor.backbone.")
+        inside = key.replace("detector.backbone.", "detector.feat_extractor.backbone.")
         assert torch.allclose(mean, detector["net"][inside], atol=1e-7), key
+
+
+def test_a_stage_of_no_steps_is_what_it_starts_from(tiny_store: CropStore, tmp_path: Path) -> None:
+    """The last stage of efficientnet-b0 is the mean of the two before it, written as it is."""
+    machine = ["--set=initial=random", "--threads", "1", "--workers", "0", "--quiet"]
+    data = ["--data", str(tiny_store.folder), "--out", str(tmp_path)]
+    steps = [f"--set={name}.loop.steps=2" for name in ("backbone-160", "backbone-160-hard")]
+    sides = ["--set=side=64", "--set=loop.compile_model=false"]
+    tiny = [setting for setting in TINY if "loop.steps" not in setting]
+    assert 0 == main(["train", "efficientnet-b0", *tiny, *steps, *sides, *machine, *data])
+    first, second = (
+        checkpoints.load(tmp_path / name / "last.pt")["ema"]
+        for name in ("backbone-160", "backbone-160-hard")
+    )
+    weights = torch.load(tmp_path / "efficientnet-b0.pt", weights_only=True)
+    mean = (first["detector.classifier.weight"] + second["detector.classifier.weight"]) / 2
+    assert torch.allclose(mean, weights["classifier.weight"], atol=1e-7)
+    dfedge_models.create("dfedge_efficientnet_b0").load_state_dict(weights, strict=True)
 
 
 def test_list_tells_command_cost_and_score(capsys: pytest.CaptureFixture[str]) -> None:

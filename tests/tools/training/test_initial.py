@@ -11,7 +11,7 @@ from torch import nn
 from dfedge.errors import UsageError
 from dfedge_tools.training import checkpoints
 from dfedge_tools.training.initial import load_initial
-from dfedge_tools.training.networks import BackboneTrainer, DetectorTrainer
+from dfedge_tools.training.networks import DetectorTrainer
 
 SIDE = 64
 
@@ -36,7 +36,7 @@ def test_random_stays_as_it_is() -> None:
 def test_checkpoint_of_a_backbone_stage(tmp_path: Path) -> None:
     """Of the averaged weights of a backbone stage a detector takes backbone and mask head."""
     torch.manual_seed(1)
-    first = BackboneTrainer()
+    first = DetectorTrainer("dfedge_efficientnet_b0", side=SIDE)
     checkpoints.save(tmp_path / "last.pt", {"ema": first.state_dict(), "net": {}})
     second = _detector(2)
     load_initial(second, tmp_path / "last.pt")
@@ -71,7 +71,7 @@ def test_plain_weights(tmp_path: Path) -> None:
 def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     """Weights of another network are an error that names the file; a missing file too."""
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    for net in (_detector(0), BackboneTrainer()):
+    for net in (_detector(0), DetectorTrainer("dfedge_efficientnet_b0", side=SIDE)):
         with pytest.raises(UsageError, match=r"other\.pt: does not fit"):
             load_initial(net, str(tmp_path / "other.pt"))
     with pytest.raises(UsageError, match="there is no such file"):

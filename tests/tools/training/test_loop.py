@@ -21,6 +21,7 @@ from dfedge_tools.training.tasks.frames import FrameTask
 from dfedge_tools.training.validate import normalize
 
 TINY = FrameStage(
+    architecture="dfedge_efficientnet_b0",
     name="tiny",
     side=32,
     blend_side=64,

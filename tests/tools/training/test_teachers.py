@@ -18,7 +18,6 @@ from dfedge_tools.training.validate import normalize
 
 STUDENT = FrameStage(
     name="student",
-    model="detector",
     architecture="dfedge_convnext_atto",
     side=32,
     blend_side=64,

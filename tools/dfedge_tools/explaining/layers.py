@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from dfedge.errors import UsageError
-from dfedge_models import ConvNeXtDetector, DetectorModel, MSEffGCViT
+from dfedge_models import ConvNeXtDetector, DetectorModel, EfficientNetDetector, MSEffGCViT
 from dfedge_models.genconvit import GenConViTED, GenConViTVAE
 from dfedge_models.genconvit_ensemble import GenConViTEnsemble
 from dfedge_models.multitask import MultiTaskDetector
@@ -127,6 +127,16 @@ def _ms_eff_gcvit(model: Any) -> tuple[MapLayer, ...]:
     )
 
 
+def _efficientnet(model: Any) -> tuple[MapLayer, ...]:
+    """The ends of the stages at strides 8, 16 and 32."""
+    blocks = model.backbone.blocks
+    return (
+        MapLayer(name="low", branch="low", module=blocks[2]),
+        MapLayer(name="middle", branch="middle", module=blocks[4]),
+        MapLayer(name="high", branch="high", module=blocks[6]),
+    )
+
+
 def _convnext(model: Any) -> tuple[MapLayer, ...]:
     """The ends of the second stage (stride 8), of the third (16) and of the last (32).
 
@@ -170,6 +180,7 @@ def _stages(convnext: Any, *, prefix: str = "", picture: int = 0) -> tuple[MapLa
 
 _FINDERS: tuple[tuple[type[DetectorModel], Callable[[Any], tuple[MapLayer, ...]]], ...] = (
     (MSEffGCViT, _ms_eff_gcvit),
+    (EfficientNetDetector, _efficientnet),
     (ConvNeXtDetector, _convnext),
     (MultiTaskDetector, _convnext),
     (GenConViTED, _genconvit_ed),

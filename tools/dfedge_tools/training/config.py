@@ -43,7 +43,7 @@ class LoopConfig:
     """How the loop optimizes, whatever it trains. Rates and decays are the task's."""
 
     steps: int
-    """Optimizer steps of the stage."""
+    """Optimizer steps of the stage; 0: it is the weights it starts from, validated and written."""
     warmup_steps: int = 200
     """The rate climbs linearly over these."""
     schedule_steps: int = 0
@@ -200,16 +200,14 @@ class FrameStage(Stage):
     stage, or plain weights of the backbone or of the whole detector.
 
     Attributes:
-        model: The backbone alone with a small head, or the whole detector.
         side: Input side in pixels.
         blend_side: Side at which blends are made and compressed; never below `side`.
         curriculum_steps: Steps over which difficulty climbs from its start to its end.
         phases: What is frozen when.
     """
 
-    model: Literal["backbone", "detector"] = "backbone"
-    architecture: str = "ms_eff_gcvit_b0"
-    """Of the detector; the backbone alone is always that of ``ms_eff_gcvit_b0``."""
+    architecture: str
+    """A name of :func:`dfedge_models.names` that gives maps at strides 4, 8 and 16."""
     side: int = 160
     blend_side: int = 224
     curriculum_steps: int = 1500

@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from dfedge.errors import UsageError
-from dfedge_models.detector import FrameDetector, backbone_entries
+from dfedge_models.detector import FrameDetector
 from dfedge_models.ms_eff_gcvit import MSEffGCViT, resize_windows
 from dfedge_tools.exporting.checkpoint import read_state
 from dfedge_tools.training.imagenet import load_lite0
-from dfedge_tools.training.networks import BackboneTrainer, DetectorTrainer
+from dfedge_tools.training.networks import DetectorTrainer
 
 
-def load_initial(net: BackboneTrainer | DetectorTrainer, initial: Path | str) -> None:
+def load_initial(net: DetectorTrainer, initial: Path | str) -> None:
     """Load what a stage starts from.
 
     Args:
@@ -42,7 +42,7 @@ def load_initial(net: BackboneTrainer | DetectorTrainer, initial: Path | str) ->
         raise UsageError(f"{path}: does not fit the network to start from it: {error}") from error
 
 
-def _load_imagenet(net: BackboneTrainer | DetectorTrainer) -> None:
+def _load_imagenet(net: DetectorTrainer) -> None:
     state = net.backbone.state_dict()
     try:
         net.backbone.load_state_dict(load_lite0(state))
@@ -52,11 +52,9 @@ def _load_imagenet(net: BackboneTrainer | DetectorTrainer) -> None:
         ) from error
 
 
-def _load_state(net: BackboneTrainer | DetectorTrainer, state: Mapping[str, torch.Tensor]) -> None:
+def _load_state(net: DetectorTrainer, state: Mapping[str, torch.Tensor]) -> None:
     if state.keys() == net.state_dict().keys():
         net.load_state_dict(_at_size(net, state))
-    elif isinstance(net, BackboneTrainer):
-        net.backbone.load_state_dict(backbone_entries(state))
     elif any(name.startswith("mask_head.") for name in state):
         net.start_from(state)
     elif state.keys() == net.detector.state_dict().keys():
@@ -65,12 +63,8 @@ def _load_state(net: BackboneTrainer | DetectorTrainer, state: Mapping[str, torc
         net.detector.load_backbone(state)
 
 
-def _at_size(
-    net: BackboneTrainer | DetectorTrainer, state: Mapping[str, torch.Tensor]
-) -> Mapping[str, torch.Tensor]:
+def _at_size(net: DetectorTrainer, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
     """The state of a whole stage; position tables of another input side are interpolated."""
-    if isinstance(net, BackboneTrainer):
-        return state
     prefix = "detector."
     inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     outer = {k: v for k, v in state.items() if not k.startswith(prefix)}

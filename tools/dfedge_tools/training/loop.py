@@ -96,6 +96,10 @@ class Trainer(Generic[BatchT]):
         end = loop.steps
         if self.options.stop_after is not None:
             end = min(end, self.progress.step + self.options.stop_after)
+        if loop.steps == 0 and not self.progress.finished:
+            self._validate_when_due({})
+            self._save(LAST)
+            self.progress.finished = self.team.any_asks(self.progress.finished)
         if self.progress.finished or self.progress.step >= end:
             return self.progress
         saved = started = time.monotonic()

@@ -7,7 +7,7 @@ teaches a network from scratch to see blending at all; it is dropped after train
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import timm
 import torch
@@ -15,9 +15,6 @@ from torch import nn
 
 import dfedge_models  # noqa: F401  (registers the detectors with timm)
 from dfedge_models.detector import FrameDetector
-
-BACKBONE = "tf_efficientnet_b0"
-"""The backbone of MS-Eff-GCViT b0."""
 
 DETECTOR = "ms_eff_gcvit_b0"
 
@@ -51,27 +48,6 @@ class MaskHead(nn.Module):
         return cast(torch.Tensor, self.mix(self.low(low) + self.middle(middle) + raised))
 
 
-class BackboneTrainer(nn.Module):
-    """EfficientNet-B0 with a pooled classifier and a mask head; trained first.
-
-    `backbone` has the parameter names of ``feat_extractor.backbone`` in MS-Eff-GCViT b0.
-    """
-
-    def __init__(self, dropout: float = 0.2) -> None:
-        super().__init__()
-        self.backbone = timm.create_model(BACKBONE, pretrained=False, features_only=True)
-        info: Any = self.backbone.feature_info
-        channels = dict(zip(info.reduction(), info.channels(), strict=True))
-        self.mask_head = MaskHead(channels)
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[32], 1))
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, 3, S, S) normalized -> logits (B,) and mask logits (B, 1, S/8, S/8)."""
-        _, low, middle, deep, last = self.backbone(images)
-        logits = self.classifier(last.mean(dim=(2, 3)))[:, 0]
-        return logits, self.mask_head(low, middle, deep)
-
-
 class DetectorTrainer(nn.Module):
     """A whole detector with a mask head on its backbone's maps.
 
@@ -100,7 +76,7 @@ class DetectorTrainer(nn.Module):
 
     @property
     def backbone(self) -> nn.Module:
-        """All that sees the picture first: EfficientNet-B0, or the whole of a ConvNeXt."""
+        """All that sees the picture first: an EfficientNet, or the whole of a ConvNeXt."""
         inner = "backbone" if hasattr(self.detector, "backbone") else "feat_extractor.backbone"
         return self.detector.get_submodule(inner)
 
@@ -110,12 +86,18 @@ class DetectorTrainer(nn.Module):
         return logits[:, 0], self.mask_head(maps[4], maps[8], maps[16])
 
     def start_from(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over backbone and mask head of a trained :class:`BackboneTrainer`.
+        """Take over backbone and mask head of a stage that trained another detector on them.
 
         Raises:
             ValueError: The state is of another network.
         """
         prefix = "mask_head."
         head = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.detector.load_backbone({k: v for k, v in state.items() if k.startswith("backbone.")})
+        self.detector.load_backbone(backbone_of(state))
         self.mask_head.load_state_dict(head)
+
+
+def backbone_of(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The entries of the backbone in the state of a :class:`DetectorTrainer`, or of a detector."""
+    entries = {k.removeprefix("detector."): v for k, v in state.items()}
+    return {k: v for k, v in entries.items() if k.startswith(("backbone.", "feat_extractor."))}

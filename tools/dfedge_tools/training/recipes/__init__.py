@@ -11,10 +11,11 @@ from typing import Final
 
 from dfedge.errors import UsageError
 from dfedge_tools.training.config import Recipe
-from dfedge_tools.training.recipes import b0, convnext, heavy, ms_eff_gcvit, multitask
+from dfedge_tools.training.recipes import b0, convnext, efficientnet, heavy, ms_eff_gcvit, multitask
 
 FAMILIES: Final[tuple[tuple[Recipe, ...], ...]] = (
     b0.RECIPES,
+    efficientnet.RECIPES,
     ms_eff_gcvit.RECIPES,
     convnext.RECIPES,
     multitask.RECIPES,

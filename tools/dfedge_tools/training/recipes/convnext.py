@@ -19,7 +19,6 @@ def _stage(size: str, *, steps: int, rate: float, drop_path: float) -> FrameStag
     return FrameStage(
         name=f"convnext-{size}",
         seed=20261123,
-        model="detector",
         architecture=f"dfedge_convnext_{size}",
         side=160,
         curriculum_steps=1400,

@@ -32,7 +32,6 @@ HIGH: Final = "detector.h_gcvit"
 
 B0: Final = FrameStage(
     name="ms-eff-gcvit-b0",
-    model="detector",
     architecture="ms_eff_gcvit_b0",
     initial="imagenet",
     side=224,
@@ -55,7 +54,6 @@ B0: Final = FrameStage(
 
 B5: Final = FrameStage(
     name="ms-eff-gcvit-b5",
-    model="detector",
     architecture="ms_eff_gcvit_b5",
     initial="random",
     side=384,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ from dfedge_tools.training.config import FrameStage, Phase
 from dfedge_tools.training.groups import parameter_groups
 from dfedge_tools.training.initial import load_initial
 from dfedge_tools.training.mixing import MixedBatches
-from dfedge_tools.training.networks import BackboneTrainer, DetectorTrainer
+from dfedge_tools.training.networks import DetectorTrainer
 from dfedge_tools.training.stores import Crops
 from dfedge_tools.training.task import Loss, ParameterGroup
 from dfedge_tools.training.teachers import Teacher, distilled_loss, open_teacher
@@ -95,15 +96,11 @@ class FrameTask:
         return self._set(["val", "held"]).score(net)
 
     def weights(self, net: nn.Module) -> dict[str, torch.Tensor]:
-        """Of the detector alone; of a backbone its own with the prefix ``backbone.``."""
-        if isinstance(net, DetectorTrainer):
-            return net.detector.state_dict()
-        return {f"backbone.{k}": v for k, v in net.get_submodule("backbone").state_dict().items()}
+        """Of the detector alone, without its training aids."""
+        return cast(DetectorTrainer, net).detector.state_dict()
 
-    def _fresh(self) -> BackboneTrainer | DetectorTrainer:
+    def _fresh(self) -> DetectorTrainer:
         stage = self.stage
-        if stage.model == "backbone":
-            return BackboneTrainer(stage.drop_rate)
         return DetectorTrainer(
             stage.architecture,
             side=stage.side,
