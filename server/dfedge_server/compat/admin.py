@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, post
+from litestar.params import JSONBody
 
 from dfedge_server.compat import threshold
 from dfedge_server.compat.openapi import TAGS
@@ -31,7 +32,7 @@ MAX_BODY_BYTES = 1024
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def set_threshold(
-    request: Request[Principal, Any, Any], data: ThresholdChange
+    request: Request[Principal, Any, Any], data: JSONBody[ThresholdChange]
 ) -> ThresholdState:
     """P(fake) from which these endpoints, and no others, say FAKE; kept and audited."""
     services: Services = request.app.state.services

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, post
+from litestar.params import JSONBody
 
 from dfedge.escalation.wire import Submission
 from dfedge_server.compat import answers
@@ -42,7 +43,7 @@ MAX_BODY_BYTES = 16 * 1024
 )
 async def predict(
     request: Request[Principal, Any, Any],
-    data: PredictRequest,
+    data: JSONBody[PredictRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Prediction:
     """Fetches the address, looks for faces and judges them; waits up to ``max_wait_seconds``."""
