@@ -116,6 +116,14 @@ class Judge:
             job.problem = msgspec.to_builtins(problem)
         await retention.tidy(self._services, run.job_id)
 
+    async def change_tier(self, tier: HeavyTier) -> HeavyTier:
+        """Let jobs to come use other models; gives back the former ones when no job uses them."""
+        former, self._tier = self._tier, tier
+        using = set(self._running)
+        while using & self._running:
+            await asyncio.sleep(STAGE_SECONDS)
+        return former
+
     def stop(self) -> None:
         """Ask what runs to end soon; its jobs are begun anew elsewhere."""
         for run in self._running:
@@ -174,11 +182,13 @@ class Judge:
     def _call(
         self, run: Run, submission: Submission, media: dict[str, Path], folder: Path
     ) -> Callable[[], HeavyResult]:
+        tier = self._tier  # to its end, whatever is loaded meanwhile
+
         def progress(stage: Stage) -> None:
             run.stage = stage
 
         def call() -> HeavyResult:
-            return self._tier.judge(
+            return tier.judge(
                 submission,
                 media,
                 name=submission.name,

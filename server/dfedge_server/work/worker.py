@@ -20,12 +20,13 @@ import msgspec
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, StepOptions, error
 from sqlalchemy import delete, select, update
 
+from dfedge.errors import DfedgeError
 from dfedge.escalation.wire import FINAL, ModelState, State
 from dfedge_server.db.locks import TAKEOVER, try_lock
 from dfedge_server.db.models import Job, Worker
 from dfedge_server.services import Services
 from dfedge_server.settings import Settings
-from dfedge_server.work import retention, webhooks
+from dfedge_server.work import reloading, retention, webhooks
 from dfedge_server.work.failures import TransientError
 from dfedge_server.work.judging import Judge, Run
 from dfedge_server.work.queue import (
@@ -80,6 +81,7 @@ class WorkerProcess:
         self._judge: Judge | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loaded_at = datetime.now(UTC)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -100,6 +102,7 @@ class WorkerProcess:
         """
         settings = self._services.settings
         self._loop = asyncio.get_running_loop()
+        self._loaded_at = datetime.now(UTC)
         self._tier = await asyncio.to_thread(self._open_tier, settings)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="judge")
         self._judge = Judge(self._services, self._tier, self._threads, worker=self.executor_id)
@@ -109,6 +112,7 @@ class WorkerProcess:
         self._tasks = [
             self._every(beat, self._show_life),
             self._every(beat, self._take_over),
+            self._every(beat, self._reload),
             self._every(SWEEP_SECONDS, self._sweep),
             self._every(RETENTION_SECONDS, self._clean),
         ]
@@ -230,6 +234,23 @@ class WorkerProcess:
                         models=models,
                     )
                 )
+
+    async def _reload(self) -> None:
+        """Load the models anew if an administrator asked for it; where that fails, keep the old."""
+        async with self._services.db.reading() as session:
+            if not await reloading.asked_since(session, self._loaded_at):
+                return
+        self._loaded_at = datetime.now(UTC)
+        assert self._judge is not None
+        try:
+            tier = await asyncio.to_thread(self._open_tier, self._services.settings)
+        except DfedgeError as error:
+            _log.error("models cannot be loaded anew, those before stay: %s", error)
+            return
+        self._tier = tier
+        former = await self._judge.change_tier(tier)
+        await asyncio.to_thread(former.close)
+        _log.info("models loaded anew")
 
     async def _take_over(self) -> None:
         """Begin anew what workers began that show no more life."""
