@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from dfedge.escalation.wire import FINAL, Feedback, Mistake, NewOverride
@@ -55,12 +56,14 @@ async def _inbox(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 @get("/review/{escalation_id:uuid}", guards=_READ)
-async def _item(request: Request[Any, Any, Any], escalation_id: UUID) -> Response[str]:
+async def _item(request: Request[Any, Any, Any], escalation_id: FromPath[UUID]) -> Response[str]:
     return await _show(request, escalation_id)
 
 
 @get("/review/{escalation_id:uuid}/verdict.json", guards=_READ)
-async def _download(request: Request[Any, Any, Any], escalation_id: UUID) -> Response[bytes]:
+async def _download(
+    request: Request[Any, Any, Any], escalation_id: FromPath[UUID]
+) -> Response[bytes]:
     services: Services = request.app.state.services
     row = await service.get(services, request.user, escalation_id)
     escalation = await service.view(services, row, base_url="")
@@ -72,7 +75,9 @@ async def _download(request: Request[Any, Any, Any], escalation_id: UUID) -> Res
 
 
 @post("/review/{escalation_id:uuid}/override", guards=_READ, request_max_body_size=MAX_BYTES)
-async def _override(request: Request[Any, Any, Any], escalation_id: UUID) -> Response[Any]:
+async def _override(
+    request: Request[Any, Any, Any], escalation_id: FromPath[UUID]
+) -> Response[Any]:
     fields = await read_form(request)
     try:
         given = NewOverride(
@@ -87,7 +92,9 @@ async def _override(request: Request[Any, Any, Any], escalation_id: UUID) -> Res
 
 
 @post("/review/{escalation_id:uuid}/feedback", guards=_READ, request_max_body_size=MAX_BYTES)
-async def _feedback(request: Request[Any, Any, Any], escalation_id: UUID) -> Response[Any]:
+async def _feedback(
+    request: Request[Any, Any, Any], escalation_id: FromPath[UUID]
+) -> Response[Any]:
     fields = await read_form(request)
     try:
         given = Feedback(
@@ -102,7 +109,7 @@ async def _feedback(request: Request[Any, Any, Any], escalation_id: UUID) -> Res
 
 
 @post("/review/{escalation_id:uuid}/cancel", guards=_ESCALATE, request_max_body_size=MAX_BYTES)
-async def _cancel(request: Request[Any, Any, Any], escalation_id: UUID) -> Redirect:
+async def _cancel(request: Request[Any, Any, Any], escalation_id: FromPath[UUID]) -> Redirect:
     await read_form(request)
     services: Services = request.app.state.services
     await service.cancel(services, request.user, escalation_id)
@@ -110,7 +117,9 @@ async def _cancel(request: Request[Any, Any, Any], escalation_id: UUID) -> Redir
 
 
 @get("/review/{escalation_id:uuid}/delete", guards=_ESCALATE)
-async def _ask_to_delete(request: Request[Any, Any, Any], escalation_id: UUID) -> Response[str]:
+async def _ask_to_delete(
+    request: Request[Any, Any, Any], escalation_id: FromPath[UUID]
+) -> Response[str]:
     services: Services = request.app.state.services
     row = await service.get(services, request.user, escalation_id)
     escalation = await service.view(services, row, base_url="")
@@ -118,7 +127,7 @@ async def _ask_to_delete(request: Request[Any, Any, Any], escalation_id: UUID) -
 
 
 @post("/review/{escalation_id:uuid}/delete", guards=_ESCALATE, request_max_body_size=MAX_BYTES)
-async def _delete(request: Request[Any, Any, Any], escalation_id: UUID) -> Redirect:
+async def _delete(request: Request[Any, Any, Any], escalation_id: FromPath[UUID]) -> Redirect:
     await read_form(request)
     services: Services = request.app.state.services
     await service.delete(services, request.user, escalation_id)
