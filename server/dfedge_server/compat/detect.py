@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Annotated, Any, Final, Literal
 
 from litestar import Request, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from dfedge.escalation.wire import State, Submission
 from dfedge_server.compat import answers
@@ -102,8 +102,8 @@ async def detect_batch(request: Request[Principal, Any, Any]) -> BatchDetection:
 )
 async def detect_video(
     request: Request[Principal, Any, Any],
-    frames_per_scene: Annotated[int, Parameter(ge=1, le=12)] = FRAMES_A_SCENE,
-    max_scenes: Annotated[int, Parameter(ge=1, le=MAX_SCENES)] = 12,
+    frames_per_scene: Annotated[int, QueryParameter(ge=1, le=12)] = FRAMES_A_SCENE,
+    max_scenes: Annotated[int, QueryParameter(ge=1, le=MAX_SCENES)] = 12,
 ) -> VideoDetection:
     """Takes a form with the part ``file``. Frames are spread over the scenes between cuts, up to
     six of each and ``frames_per_scene * max_scenes`` in all, as far as ``max_frames`` allows."""

@@ -31,6 +31,7 @@ from dfedge_server.heavy.sources import (
     takes_crops,
 )
 from dfedge_server.settings import Settings
+from dfedge_server.telemetry.work import tell_model
 
 __all__ = ["Cancelled", "HeavyTier", "policy_sha256"]
 
@@ -128,6 +129,8 @@ class HeavyTier:
         judged = _judge(runs, facts, tell)
         fused = fuse(judged, submission.device_verdict, self._settings.device_weight)
         kept = _evidence(runs, judged, fused, tell)
+        for run in runs:
+            tell_model(run.chosen.card.name, run.pipeline.classify_seconds)
         timing = Timing(
             total_seconds=round(time.perf_counter() - started, 4),
             decode_seconds=round(facts.decode_seconds, 4),

@@ -19,6 +19,8 @@ from dfedge_server.telemetry.redact import redact
 
 _QUIET = {
     "uvicorn.access": logging.CRITICAL,  # its lines hold queries; ours are told by requests.py
+    "uvicorn.error": logging.WARNING,
+    "alembic": logging.WARNING,
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,

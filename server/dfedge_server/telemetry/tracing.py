@@ -71,6 +71,11 @@ def span(
             raise
 
 
+def past_span(name: str, attributes: Attributes, start: int, end: int) -> None:
+    """A span under the one around the caller, over a time that has passed (ns since 1970)."""
+    _tracer.start_span(name, attributes=dict(attributes), start_time=start).end(end)
+
+
 def current_traceparent() -> str | None:
     """The trace context of the span around the caller, to be carried elsewhere; None when off."""
     carrier: dict[str, str] = {}

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from litestar import Litestar, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.testing import TestClient
 
 from dfedge_server.telemetry.metrics import REGISTRY
@@ -15,7 +16,7 @@ from dfedge_server.telemetry.requests import Observed
 
 
 @get("/things/{name:str}", sync_to_thread=False)
-def _thing(name: str) -> str:
+def _thing(name: FromPath[str]) -> str:
     if name == "none":
         raise NotFoundException
     return name

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from dfedge.escalation.wire import State
 from dfedge_server.settings import Settings
 from dfedge_server.telemetry import tracing
-from dfedge_server.telemetry.work import measure_job, measure_model
+from dfedge_server.telemetry.work import measure_job, tell_model
 
 
 class Collector:
@@ -65,14 +65,17 @@ def test_one_trace_leads_from_request_to_model(collector: Collector, tmp_path: P
     with tracing.span("request"):
         carried = tracing.current_traceparent()
     assert carried is not None
-    with measure_job(uuid4(), carried) as measure, measure_model("some-model"):
+    with measure_job(uuid4(), carried) as measure:
+        tell_model("some-model", 0.25)
         measure.outcome = State.DONE
     tracing.shutdown()
     spans = {span.name: span for span in collector.spans}
     assert {"request", "job", "model"} == set(spans)
     assert 1 == len({span.trace_id for span in spans.values()})
     assert spans["request"].span_id == spans["job"].parent_span_id
-    assert spans["job"].span_id == spans["model"].parent_span_id
+    model = spans["model"]
+    assert spans["job"].span_id == model.parent_span_id
+    assert 250_000_000 == model.end_time_unix_nano - model.start_time_unix_nano
 
 
 def test_an_error_is_traced_without_its_message(collector: Collector, tmp_path: Path) -> None:
