@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import string
 from collections.abc import Collection, Sequence
@@ -22,7 +23,8 @@ from dfedge_server.db.models import ApiKey
 from dfedge_server.security.audit import record
 from dfedge_server.security.principal import Principal, Scope
 
-_PREFIX_LENGTH = len("dfe_") + 8
+_PREFIX = re.compile(r"dfe_[a-z0-9]{8}")
+_KEY = re.compile(r"(dfe_[a-z0-9]{8})_[A-Za-z0-9_-]{43}")
 _NO_DIGEST = hashlib.sha256(b"").hexdigest()
 
 
@@ -138,8 +140,11 @@ async def find_key(session: AsyncSession, prefix: str) -> ApiKey:
     Raises:
         UsageError: there is none.
     """
-    prefix = prefix[:_PREFIX_LENGTH]
-    row = await session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+    match = _KEY.fullmatch(prefix)
+    prefix = match[1] if match else prefix
+    row = None
+    if _PREFIX.fullmatch(prefix):
+        row = await session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
     if row is None:
         raise UsageError(f"{prefix}: there is no such key; dfedge keys list shows all")
     if row.revoked_at is not None:
@@ -152,7 +157,10 @@ async def authenticate(session: AsyncSession, presented: str) -> Principal | Non
 
     Writes nothing: see :func:`note_use`.
     """
-    row = await session.scalar(select(ApiKey).where(ApiKey.prefix == presented[:_PREFIX_LENGTH]))
+    match = _KEY.fullmatch(presented)
+    if match is None:
+        return None
+    row = await session.scalar(select(ApiKey).where(ApiKey.prefix == match[1]))
     expected = _NO_DIGEST if row is None else row.digest
     same = hmac.compare_digest(expected, _digest(presented))
     if row is None or not same or not is_live(row):

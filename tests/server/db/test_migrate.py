@@ -97,11 +97,15 @@ async def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
 
 async def test_a_failed_transaction_leaves_nothing(each_database: Database) -> None:
     """What raises within a session is rolled back whole."""
-    with pytest.raises(RuntimeError):
+
+    async def fail() -> None:
         async with each_database.session() as session:
             session.add(ApiKey(name="a", tenant="b", prefix="c", digest="d", scopes=[]))
             await session.flush()
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     async with each_database.reading() as session:
         assert 0 == (await session.execute(text("SELECT count(*) FROM api_key"))).scalar_one()
 
