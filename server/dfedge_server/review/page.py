@@ -59,6 +59,7 @@ class ResultView:
     """The verdict of the machines.
 
     Attributes:
+        several: whether more than one model had a say.
         sentences: why, in words; the first speaks of the score.
         problems: what could not be read of the source.
         other_models: those that took part without an opinion, such as the one that finds faces.
@@ -68,6 +69,7 @@ class ResultView:
     tone: Tone
     headline: str
     confidence: str
+    several: bool
     sentences: tuple[str, ...]
     problems: tuple[str, ...]
     facts: str
@@ -223,6 +225,7 @@ def _result(escalation: Escalation, verdict: Verdict) -> ResultView:
         tone=TONES[verdict.label],
         headline=HEADLINES[verdict.label],
         confidence="" if verdict.confidence is None else percent(verdict.confidence),
+        several=len(verdict.opinions) > 1,
         sentences=_sentences(verdict, thresholds),
         problems=tuple(sentence(problem) for problem in verdict.source.problems),
         facts=describe_source(verdict.source),

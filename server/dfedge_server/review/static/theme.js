@@ -18,7 +18,7 @@
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const name = () => (button.textContent = dark() ? "Light" : "Dark");
+    const name = () => (button.textContent = dark() ? "Light mode" : "Dark mode");
     name();
     button.hidden = false;
     button.addEventListener("click", () => {
