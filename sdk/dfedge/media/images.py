@@ -23,7 +23,18 @@ from dfedge.media.files import read_head
 from dfedge.media.info import MediaInfo, MediaLimits
 from dfedge.types import Frame, Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_PLUGINS = {
+    "JPEG": "Jpeg",
+    "PNG": "Png",
+    "WEBP": "WebP",
+    "GIF": "Gif",
+    "BMP": "Bmp",
+    "TIFF": "Tiff",
+    "AVIF": "Avif",
+}
+"""Pillow's module for each format."""
+
+FORMATS = tuple(_PLUGINS)
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 
 SHORTEST_DELAY_MS = 11
@@ -179,7 +190,7 @@ def _available_formats() -> Iterator[str]:
     for name in FORMATS:
         if name not in Pillow.OPEN:
             with suppress(ImportError):  # AVIF came with Pillow 11.3
-                importlib.import_module(f"PIL.{name.capitalize()}ImagePlugin")
+                importlib.import_module(f"PIL.{_PLUGINS[name]}ImagePlugin")
         if name in Pillow.OPEN:
             yield name
 

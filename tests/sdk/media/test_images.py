@@ -193,3 +193,13 @@ def test_the_limit_of_size_is_the_callers(make: Any) -> None:
             image = frame.image
     assert image is not None
     assert image.shape == (9_500, 10_000, 3)
+
+
+def test_every_format_is_read_by_a_process_that_has_read_none() -> None:
+    """Pillow knows some formats only once their module is loaded; this project loads them all."""
+    code = (
+        "from dfedge.media.images import FORMATS, _available_formats;"
+        "print(*(set(FORMATS) - set(_available_formats())))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
