@@ -71,6 +71,11 @@ class Sandbox:
         self._closed = False
         self._start()
 
+    @property
+    def process_id(self) -> int:
+        """Of the process, for who watches over machines."""
+        return self._process.pid
+
     @contextmanager
     def open(
         self, request: Request, *, name: str, cancelled: Callable[[], bool]
