@@ -48,6 +48,7 @@ def test_pods_are_locked_down(resources: Resources, image: Any) -> None:
         assert image.words["USER"] == user
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         [container] = pod["containers"]
         assert {
             "allowPrivilegeEscalation": False,

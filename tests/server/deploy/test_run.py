@@ -7,6 +7,7 @@ words, environment, secrets in files, health checks, and the time a service gets
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -140,9 +141,9 @@ def test_what_compose_starts_does_a_job_and_stops_in_time(
         service.wait_until_well()
     first, second, *_ = services
 
-    made = run(["dfedge", "keys", "create", "desk"], first.environment)
+    made = run(["dfedge", "keys", "create", "desk", "--json"], first.environment)
     assert 0 == made.returncode, made.stderr
-    key = next(word for word in made.stdout.split() if word.startswith("dfe_"))
+    key = json.loads(made.stdout)["key"]
     headers = {"Authorization": f"Bearer {key}"}
 
     manifest = msgspec.json.encode(wire.Submission(kind="clip", name="portrait", frames=4))
