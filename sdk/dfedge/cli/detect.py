@@ -10,7 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from dfedge.cli.escalation import add_escalation_options, escalation_options, tell_escalation
+from dfedge.cli.escalation import (
+    EscalationTeller,
+    add_escalation_options,
+    escalation_options,
+)
 from dfedge.cli.exits import EXIT_HELP, Exit
 from dfedge.cli.options import (
     SAMPLINGS,
@@ -144,6 +148,7 @@ def _detect_all(
     from dfedge.cli.progress import ProgressBar
 
     writers = [_stdout_writer(args), *([table] if table is not None else [])]
+    teller = EscalationTeller(sys.stderr, quiet=args.quiet)
     with ProgressBar(inputs, quiet=args.quiet) as bar:
         results = detector.detect_many(
             inputs, as_frames=args.as_frames, progress=bar.update, heatmaps=args.heatmaps
@@ -154,7 +159,7 @@ def _detect_all(
                 with bar.paused():
                     done.add(result, writers)
                     if isinstance(result, Success):
-                        tell_escalation(result, sys.stderr, quiet=args.quiet)
+                        teller.tell(result)
     for writer in writers:
         writer.finish()
 

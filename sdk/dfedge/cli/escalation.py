@@ -104,20 +104,33 @@ def escalation_options(args: argparse.Namespace) -> EscalationOptions | None:
     return options
 
 
-def tell_escalation(result: Success, stream: TextIO, *, quiet: bool) -> None:
-    """Say where the escalation can be looked up, or why there is no second opinion."""
-    came = result.analysis.escalation
-    if came is None:
-        return
-    name = printable(result.verdict.source.name)
-    if came.problem:
-        stream.write(f"dfedge: {name}: {came.problem}; the verdict is this machine's own\n")
-        if came.href is not None:
-            stream.write(f"  The server may still answer: {came.href}\n")
-    elif not quiet:
-        stream.write(f"{name}: second opinion by {came.href}\n")
-        for note in came.notes:
-            stream.write(f"  {note}\n")
+class EscalationTeller:
+    """Says on stderr where each escalation can be looked up, or why there is no second opinion."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._told: set[str] = set()
+
+    def tell(self, result: Success) -> None:
+        """Tell what came of one input; what the server notes of all is told once."""
+        came = result.analysis.escalation
+        if came is None:
+            return
+        name = printable(result.verdict.source.name)
+        if came.problem:
+            self._write(f"dfedge: {name}: {came.problem}; the verdict is this machine's own")
+            if came.href is not None:
+                self._write(f"  The server may still answer: {came.href}")
+        elif not self._quiet:
+            self._write(f"{name}: second opinion by {came.href}")
+            for note in came.notes:
+                if note not in self._told:
+                    self._told.add(note)
+                    self._write(f"  {note}")
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
 
 
 def _key_of(name: str) -> str:
