@@ -115,7 +115,8 @@ def test_rotation_leaves_both_keys_for_a_while(run: Run, each_settings: Settings
     old = _made(run, "a")
     code, out, _ = run("rotate", old["prefix"], "--grace", "7d")
     assert 0 == code
-    assert f"it takes the place of {old['prefix']}, which works until " in out
+    second_line = out.splitlines()[1]
+    assert second_line.startswith(f"it takes the place of {old['prefix']}, which works until ")
     assert _stands_for(each_settings, old["key"]) is not None
     last = _made(run, "b")
     assert 0 == run("rotate", last["prefix"], "--grace", "0m", "--json")[0]

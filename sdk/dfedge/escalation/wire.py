@@ -25,11 +25,13 @@ MAX_CROPS: Final = 256
 """Crops in one submission."""
 
 CROP_SCALE: Final = 2.0
-"""Side of a crop that is sent, in longer sides of the face box: every model cuts its own from it."""
+"""Side of a crop that is sent, in longer sides of the face box: each model cuts its own of it."""
 
 Pixels: TypeAlias = Annotated[int, Meta(ge=1, le=16384)]
 PartName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
-Text: TypeAlias = Annotated[str, Meta(max_length=200)]
+Text: TypeAlias = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
+"""Without the character NUL, which PostgreSQL cannot keep; so are all texts below."""
+Note: TypeAlias = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +86,7 @@ class Crop(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Webhook(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to tell that an escalation has ended; the body is an :class:`Escalation`."""
 
-    url: Annotated[str, Meta(max_length=2048, pattern=r"^https?://")]
+    url: Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\x00]*$")]
 
 
 class Submission(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,7 +112,7 @@ class Submission(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True
     device_verdict: Verdict | None = None
     crops: Annotated[tuple[Crop, ...], Meta(max_length=MAX_CROPS)] = ()
     frames_sampled: Annotated[int, Meta(ge=0, le=100_000)] = 0
-    url: Annotated[str, Meta(max_length=2048)] | None = None
+    url: Annotated[str, Meta(max_length=2048, pattern=r"^[^\x00]*$")] | None = None
     frames: Annotated[int, Meta(ge=1, le=120)] | None = None
     sampling: Literal["even", "scene"] = "even"
     keep: bool = True
@@ -253,14 +255,14 @@ class NewOverride(_Message, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What an analyst makes of an escalation; earlier ones are kept."""
 
     label: Label
-    note: Annotated[str, Meta(max_length=2000)] = ""
+    note: Note = ""
 
 
 class Feedback(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user says of a verdict."""
 
     mistake: Mistake
-    note: Annotated[str, Meta(max_length=2000)] = ""
+    note: Note = ""
 
 
 class ModelState(_Answer, frozen=True, kw_only=True):

@@ -21,7 +21,6 @@ from dfedge.cli.options import (
     whole_number,
 )
 from dfedge.errors import UsageError
-from dfedge.report.wording import printable
 from dfedge_server.commands.keys_text import described, minute, table, values
 
 if TYPE_CHECKING:
@@ -242,7 +241,7 @@ def _ask(question: str) -> None:
     """Go on only when the user agrees."""
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to confirm; --yes revokes without asking")
-    if input(f"{printable(question)} [y/N] ").strip().lower() not in ("y", "yes"):
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was revoked")
 
 
@@ -250,7 +249,7 @@ def _tell_secret(args: argparse.Namespace, row: ApiKey, secret: str, told: str) 
     if args.json:
         _print_json(values(row) | {"key": secret})
         return
-    print(f"{printable(told)}\n\n  {secret}\n\nKeep it now: it is not shown again.")
+    print(f"{told}\n\n  {secret}\n\nKeep it now: it is not shown again.")
 
 
 def _print_json(value: Any) -> None:

@@ -18,7 +18,8 @@ _COLUMNS = ("KEY", "NAME", "TENANT", "SCOPES", "A MINUTE", "MADE", "LAST USED", 
 def described(row: ApiKey) -> str:
     """A key in one line."""
     until = "" if row.expires_at is None else f", until {minute(row.expires_at)}"
-    return f"{row.prefix} ({row.name}) of tenant {row.tenant}: {', '.join(row.scopes)}{until}"
+    name, tenant = printable(row.name), printable(row.tenant)
+    return f"{row.prefix} ({name}) of tenant {tenant}: {', '.join(row.scopes)}{until}"
 
 
 def values(row: ApiKey) -> dict[str, Any]:
