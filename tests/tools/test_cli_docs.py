@@ -35,6 +35,9 @@ def test_a_page_holds_the_help_the_command_prints(page: Path) -> None:
         (" verify", "verify"),
         (" models import", "import"),
         (" models pull", "import"),
+        (" serve", "server"),
+        (" keys", "keys"),
+        *((f" keys {name}", "keys") for name in ("create", "list", "rotate", "revoke")),
     ],
 )
 def test_every_command_has_its_help_on_a_page(command: str, page: str) -> None:

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
     from dfedge_server.db.models import ApiKey
 
 _DESCRIPTION = """\
-Make, rotate, revoke and list the API keys of the escalation server. Works on its database
-(made where there is none yet), whether the server runs or not; what is done is in the audit log.
+Make, rotate, revoke and list the API keys of the escalation server. Works on its
+database (made where there is none yet), whether the server runs or not; what is done is
+in the audit log.
 """
 
 _EPILOG = """\
 scopes:
-  escalate  ask for verdicts, follow, cancel and delete what its tenant asked for
-  read      see verdicts, media and evidence of its tenant; sign in to the review pages
-  admin     all of it, and change what the server does: models, threshold
+  escalate  ask for verdicts; see, cancel and delete what it knows the identity of
+  read      list what its tenant asked for, see its media and evidence, decide otherwise
+  admin     all of it, read the metrics, change the server's models and threshold
 
 exit codes:
   0    done
@@ -45,7 +46,7 @@ exit codes:
   70   a bug in dfedge; --debug shows where
 
 examples:
-  dfedge keys create "browser extension"
+  dfedge keys create "browser extension" --scope escalate
   dfedge keys create desk --tenant newsroom --scope read --expires 90d
   dfedge keys list --tenant newsroom
   dfedge keys rotate dfe_q3k8x1mz --grace 7d
