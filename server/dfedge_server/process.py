@@ -84,9 +84,14 @@ async def _serve(settings: Settings, say: Say, *, api: bool, work: bool) -> None
                 for line in _models(worker):
                     say(line)
         if api:
-            say("Make a key with: dfedge keys create --name NAME")
+            say(f"make a key with: dfedge keys create --data-dir {settings.data_dir} NAME")
         await stopping.wait()
-        say("stopping; what runs is finished, what waits stays")
+        say(
+            f"stopping: what runs has {PATIENCE_SECONDS} s to end, what waits is kept; "
+            "a second signal ends at once"
+        )
+        if server is not None:
+            server[0].should_exit = True  # while the worker ends its jobs
 
 
 def _listen_to_signals(stopping: asyncio.Event) -> None:
@@ -183,7 +188,8 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
         UsageError: the address or port cannot be had.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # asyncio turns Nagle's algorithm off only for sockets that name their protocol.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
