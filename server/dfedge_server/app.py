@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from dfedge import __version__
+from dfedge_server.bodies import JsonRequest
 from dfedge_server.compat.routes import ROUTES as COMPAT
 from dfedge_server.envelope import HEADER, Envelope
 from dfedge_server.escalations import openapi, routes
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> Litestar:
         exception_handlers=HANDLERS,
         cors_config=_cors(settings),
         openapi_config=_openapi(),
+        request_class=JsonRequest,
         debug=False,
         logging_config=None,  # telemetry.logging leads all loggers, not Litestar's queue
     )

@@ -24,6 +24,9 @@ SAFE_HEADERS: Final = {
 
 HSTS: Final = "max-age=31536000"
 
+LONG_BYTES: Final = 1024**2
+"""A body that is longer is not heard out once it is refused."""
+
 _IDENTITY: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _KEY: Final = "dfedge_request_id"
 
@@ -44,10 +47,20 @@ class Envelope:
         """ASGI."""
         identity = _given(scope) or uuid4().hex
         scope[_KEY] = identity  # type: ignore[literal-required]
+        awaited = _is_long(scope)
+
+        async def heard() -> Any:
+            nonlocal awaited
+            message = await receive()
+            if message["type"] == "http.request" and not message["more_body"]:
+                awaited = False
+            return message
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableScopeHeaders.from_message(message)
+                if awaited:  # answered before the end of the body: the rest is not wanted
+                    headers["Connection"] = "close"
                 headers[HEADER] = identity
                 for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
@@ -56,7 +69,17 @@ class Envelope:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=identity):
-            await self._app(scope, receive, sealed)
+            await self._app(scope, heard, sealed)
+
+
+def _is_long(scope: Scope) -> bool:
+    """Whether a body is announced that would take a while to come, or forever."""
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return True
+        if name == b"content-length":
+            return not value.isdigit() or int(value) > LONG_BYTES
+    return False
 
 
 def _given(scope: Scope) -> str | None:

@@ -57,12 +57,20 @@ class Target:
         return socket.create_connection(self.address, timeout=30)
 
     def raw(self, sent: bytes) -> bytes:
-        """Send bytes as they are; the first of what comes back, empty where it hung up."""
+        """Send bytes as they are; the first of what comes back, empty where it hung up.
+
+        Who waits for more is told, after two seconds, that there is no more.
+        """
         with self.connect() as connection:
             try:
                 connection.sendall(sent)
-                connection.shutdown(socket.SHUT_WR)
-                return connection.recv(65536)
+                connection.settimeout(2)
+                try:
+                    return connection.recv(65536)
+                except TimeoutError:
+                    connection.settimeout(30)
+                    connection.shutdown(socket.SHUT_WR)
+                    return connection.recv(65536)
             except (ConnectionError, BrokenPipeError):
                 return b""
 
@@ -70,6 +78,13 @@ class Target:
         """The head of a POST with the key."""
         first = [f"POST {path} HTTP/1.1", "Host: dfedge", f"Authorization: Bearer {self.key}"]
         return "\r\n".join([*first, *lines, "", ""]).encode()
+
+    def post(self, path: str, **request: Any) -> httpx.Response | None:
+        """A request; None where the server hung up while it was still sent."""
+        try:
+            return self.client.post(path, **request)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            return None
 
     def detect(self, data: bytes, filename: str = "file.bin") -> httpx.Response:
         """Upload one file to ``/detect``."""

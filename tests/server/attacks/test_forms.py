@@ -84,20 +84,29 @@ FORMS: dict[str, tuple[dict[str, str], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("path", ["/detect", "/detect/batch", "/detect/video", "/v1/escalations"])
-@pytest.mark.parametrize("name", FORMS)
+UPLOADS = ("/detect", "/detect/batch", "/detect/video", "/v1/escalations")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (name, path)
+        for name in FORMS
+        for path in UPLOADS
+        if (name, path) != ("the part twice", "/detect/batch")  # that is what a batch is
+    ],
+)
 def test_a_form_that_is_none_is_refused(target: Target, name: str, path: str) -> None:
     """With a problem that says so; nothing is kept of it."""
     headers, body = FORMS[name]
     if path == "/detect/batch":
         body = body.replace(b'name="file"', b'name="files"')
-        if name == "the part twice":
-            pytest.skip("that is what a batch is")
     before = set(target.server.settings.data_dir.rglob("media/jobs/*/media/*"))
-    answer = target.client.post(path, content=body, headers=headers)
-    assert answer.status_code in REFUSED, answer.text
-    assert "application/problem+json" == answer.headers["Content-Type"]
-    assert answer.json()["code"]
+    answer = target.post(path, content=body, headers=headers)
+    if answer is not None:
+        assert answer.status_code in REFUSED, answer.text
+        assert "application/problem+json" == answer.headers["Content-Type"]
+        assert answer.json()["code"]
     assert before == set(target.server.settings.data_dir.rglob("media/jobs/*/media/*"))
 
 
@@ -167,11 +176,10 @@ JSON: dict[str, bytes] = {
 @pytest.mark.parametrize("name", JSON)
 def test_json_that_does_not_fit_is_refused(target: Target, name: str, path: str) -> None:
     """Depth, numbers, encodings and fields; never an error of the server."""
-    answer = target.client.post(
-        path, content=JSON[name], headers={"Content-Type": "application/json"}
-    )
-    assert answer.status_code in REFUSED, answer.text
-    assert answer.json()["code"]
+    answer = target.post(path, content=JSON[name], headers={"Content-Type": "application/json"})
+    if answer is not None:
+        assert answer.status_code in REFUSED, answer.text
+        assert answer.json()["code"]
 
 
 def _endless(length: int) -> Iterator[bytes]:
@@ -230,7 +238,6 @@ RAW: dict[str, tuple[list[str], bytes]] = {
     "a header with a zero byte": (["X-A: a\0b"], b""),
     "a folded header": (["X-A: a\r\n b"], b""),
     "a second host": (["Host: 127.0.0.1"], b""),
-    "an expectation": (["Expect: 100-continue", "Content-Length: 3"], b"abc"),
     "an upgrade": (["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"], b""),
     "HTTP/2 settings": (["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"], b""),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import LIMIT_BYTES, Target
+from .conftest import LIMIT_BYTES, MIB, Target
 from .hostile import HOSTILE, png, png_bomb
 
 REFUSED = {"media_unreadable", "media_unsupported", "media_limit", "upload_too_large"}
@@ -53,11 +53,14 @@ def test_a_hostile_crop_gives_no_number(target: Target, name: str, data: bytes) 
         "detection_score": 0.9,
     }
     manifest = json.dumps({"kind": "crops", "frames_sampled": 1, "crops": [crop]})
-    answer = target.client.post(
+    answer = target.post(
         "/v1/escalations",
         files=[("manifest", ("", manifest, "application/json")), ("c0", ("c.png", data))],
         headers={"Prefer": "wait=30"},
     )
+    if answer is None:
+        assert len(data) > MIB
+        return
     told = answer.json()
     code = told.get("code") or (told.get("problem") or {}).get("code")
     assert code in REFUSED, (name, answer.text)
