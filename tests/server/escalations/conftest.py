@@ -99,9 +99,7 @@ class Api:
             job.verdict = msgspec.to_builtins(made_verdict(label))
             job.notes = ["No heavier model is installed."]
             session.add(
-                Evidence(
-                    job_id=job_id, kind="face", blob=key, media_type="image/png", track_id=0
-                )
+                Evidence(job_id=job_id, kind="face", blob=key, media_type="image/png", track_id=0)
             )
 
     async def change(self, escalation_id: str, **values: Any) -> None:
@@ -161,7 +159,9 @@ def form(*parts: tuple[str, bytes]) -> bytes:
     """The body of a form."""
     pieces = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
-        f"Content-Type: application/octet-stream\r\n\r\n".encode() + data + b"\r\n"
+        f"Content-Type: application/octet-stream\r\n\r\n".encode()
+        + data
+        + b"\r\n"
         for name, data in parts
     ]
     return b"".join(pieces) + f"--{BOUNDARY}--\r\n".encode()

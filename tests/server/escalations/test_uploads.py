@@ -114,9 +114,7 @@ async def test_each_crop_has_a_limit(api: Api) -> None:
     assert "'a'" in answer.json()["detail"]
 
 
-async def test_an_upload_that_stops_is_given_up(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_upload_that_stops_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """408, and the half of it is deleted."""
     monkeypatch.setattr(parts, "STALL_SECONDS", 0.05)
 
@@ -219,7 +217,7 @@ async def test_a_clip_is_no_crop(api: Api) -> None:
 async def test_other_bodies_are_refused(api: Api, kind: str, status: int, code: str) -> None:
     """With the types that are taken."""
     answer = await api.ask(
-        "POST", "/v1/escalations", content=b"[" * 100_000, headers={"Content-Type": kind}
+        "POST", "/v1/escalations", content=b"{" * 100_000, headers={"Content-Type": kind}
     )
     assert (status, code) == (answer.status_code, answer.json()["code"])
 
