@@ -30,7 +30,7 @@ def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[An
     shown = page(
         request,
         "message.html.j2",
-        status_code=told.status_code,
+        status_code=problem.status,
         title=problem.title,
         text=problem.detail,
     )

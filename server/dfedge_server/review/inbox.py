@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
-from dfedge.escalation.wire import Escalation, State
+from dfedge.escalation.wire import Escalation, Override, State
 from dfedge.report.view import TONES, Tone
-from dfedge.report.wording import percent
-from dfedge.verdict import Label
+from dfedge.report.wording import percent, printable
+from dfedge.verdict import Label, Verdict
 from dfedge_server.escalations.listing import Filters
 from dfedge_server.problems import ProblemError
 from dfedge_server.review.page import source_name
@@ -60,7 +60,8 @@ class RowView:
 
     Attributes:
         label: the person's where there is one, else the models', else how far it is.
-        person: that a person decided; who, and what the models said.
+        probability: the models', as long as no person has decided.
+        person: who decided, and what the models had said.
     """
 
     id: str
@@ -119,13 +120,19 @@ def row_view(escalation: Escalation) -> RowView:
         created_at=escalation.created_at,
         label=STATES[escalation.state] if label is None else LABELS[label],
         tone="none" if label is None else TONES[label],
-        probability="" if score is None else percent(score),
+        probability="" if score is None or override is not None else percent(score),
         device=LABELS[escalation.device_label].lower() if escalation.device_label else "",
-        person=""
-        if override is None
-        else f"decided by {override.by}"
-        + ("" if verdict is None else f", models said {LABELS[verdict.label].lower()}"),
+        person="" if override is None else _decided(override, verdict),
     )
+
+
+def _decided(override: Override, verdict: Verdict | None) -> str:
+    told = f"decided by {printable(override.by)}"
+    if verdict is None:
+        return told
+    told += f", models said {LABELS[verdict.label].lower()}"
+    score = verdict.fake_probability
+    return told if score is None else f"{told} with P(fake) {percent(score)}"
 
 
 def _choice(kind: type[_Choice], query: Mapping[str, str], name: str) -> _Choice | None:

@@ -60,7 +60,9 @@ async def _sign_out(request: Request[Any, Any, Any]) -> Redirect:
 HANDLERS: Final = (_ask, _sign_in, _sign_out)
 
 
-def _again(request: Request[Any, Any, Any], fields: Mapping[str, str], problem: str) -> Any:
+def _again(
+    request: Request[Any, Any, Any], fields: Mapping[str, str], problem: str
+) -> Response[Any]:
     return page(
         request,
         "sign_in.html.j2",

@@ -64,7 +64,7 @@ async def _receive(
     name, keep, stored, allowed = "", True, None, False
     parts = form_parts(request, limit=limit, max_parts=_MAX_PARTS)
     try:
-        async with aclosing(parts):  # type: ignore[type-var]
+        async with aclosing(parts):
             async for part in parts:
                 if part.name == "csrf":
                     check_csrf(request, await _field(part))
@@ -75,9 +75,7 @@ async def _receive(
                     if not allowed:
                         check_csrf(request, "")
                     name = _file_name(part.filename)
-                    stored = await store(
-                        services, limited(part, limit), job_id=new_job_id(), part=CLIP
-                    )
+                    stored = await _store(services, part, limit)
     except BaseException:
         if stored is not None:
             await discard(services, [stored.job_id])
@@ -85,6 +83,16 @@ async def _receive(
     if stored is None:
         raise ProblemError("invalid_request", "Choose a file.")
     return name, keep, stored
+
+
+async def _store(services: Services, part: Part, limit: int) -> StoredPart:
+    try:
+        return await store(services, limited(part, limit), job_id=new_job_id(), part=CLIP)
+    except ProblemError as error:
+        # A person sent a file, not a part of a form.
+        said = error.detail.replace(f"The part {CLIP!r}", "This file")
+        said = said.replace("The part 'file'", "This file")
+        raise ProblemError(error.code, said, headers=error.headers) from None
 
 
 def _file_name(name: str) -> str:
