@@ -10,7 +10,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from dfedge.errors import UsageError
 from dfedge_server.db.engine import make_engine
 from dfedge_server.db.models import ApiKey
 from dfedge_server.settings import Settings
+from dfedge_server.work.queue import migrate_system
 
 if sys.platform != "win32":
     import fcntl
@@ -50,8 +50,7 @@ async def migrate(settings: Settings) -> None:
         async with _alone(settings, engine):
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade)
-            queue = import_module("dfedge_server.work.queue")
-            await _finish(queue.migrate_system(settings))
+            await migrate_system(settings)
     except DBAPIError as error:
         raise UsageError(_unreachable(settings, error)) from error
     except CommandError as error:
@@ -149,12 +148,6 @@ def _has_other_type(
     if isinstance(wanted, GUID) and context.dialect.name == "sqlite":
         return False
     return None
-
-
-async def _finish(started: Any) -> None:
-    """Await what may or may not be a coroutine."""
-    if asyncio.iscoroutine(started):
-        await started
 
 
 def _unreachable(settings: Settings, error: DBAPIError) -> str:

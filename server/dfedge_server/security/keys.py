@@ -153,19 +153,20 @@ async def find_key(session: AsyncSession, prefix: str) -> ApiKey:
 
 
 async def authenticate(session: AsyncSession, presented: str) -> Principal | None:
-    """Whom a key stands for; None when it is unknown, wrong, revoked or expired.
+    """Whom a key stands for; None when it is unknown, wrong, revoked or expired."""
+    row = await live_key(session, presented)
+    return None if row is None else principal_of(row)
 
-    Writes nothing: see :func:`note_use`.
-    """
+
+async def live_key(session: AsyncSession, presented: str) -> ApiKey | None:
+    """The row of a key; None when it is unknown, wrong, revoked or expired."""
     match = _KEY.fullmatch(presented)
     if match is None:
         return None
     row = await session.scalar(select(ApiKey).where(ApiKey.prefix == match[1]))
     expected = _NO_DIGEST if row is None else row.digest
     same = hmac.compare_digest(expected, _digest(presented))
-    if row is None or not same or not is_live(row):
-        return None
-    return principal_of(row)
+    return row if row is not None and same and is_live(row) else None
 
 
 def principal_of(row: ApiKey, *, who: str | None = None) -> Principal:

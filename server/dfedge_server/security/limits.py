@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,7 +100,7 @@ class RateLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         principal: Principal | None = scope.get("user")
-        if scope["type"] != "http" or principal is None:
+        if scope["type"] != ScopeType.HTTP or principal is None:
             await self._app(scope, receive, send)
             return
         app: Litestar = scope["litestar_app"]

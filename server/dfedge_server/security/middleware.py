@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
-from dfedge_server.security.keys import authenticate, note_use
+from dfedge_server.security.keys import live_key, note_use, principal_of
 from dfedge_server.security.principal import Principal, Scope
-from dfedge_server.security.sessions import COOKIE, principal_of_cookie, refuse_other_sites
+from dfedge_server.security.sessions import COOKIE, live_session, refuse_other_sites
 
 if TYPE_CHECKING:
+    from dfedge_server.db.models import ApiKey
     from dfedge_server.services import Services
 
 WITHOUT_KEY = "without_key"
@@ -24,7 +24,7 @@ WITHOUT_KEY = "without_key"
 NOBODY = Principal(None, "no key", "open", frozenset({Scope.ESCALATE, Scope.READ}))
 """Who they are then."""
 
-USE_SECONDS = 60.0
+USE_EVERY = timedelta(minutes=1)
 """How exact ``last_used_at`` is: no more than one write for each key in this time."""
 
 
@@ -42,26 +42,45 @@ class KeyMiddleware(AbstractAuthenticationMiddleware):
         services: Services = connection.app.state.services
         presented = _presented_key(connection)
         if presented is not None:
-            async with services.db.reading() as session:
-                principal = await authenticate(session, presented)
-            if principal is None:
-                raise NotAuthorizedException(
-                    "this API key is unknown, revoked or expired",
-                    headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
-                    extra={"code": "key_refused"},
-                )
-            await _note_use(services, principal.key_id)
-            return AuthenticationResult(user=principal, auth="key")
-        if cookie := connection.cookies.get(COOKIE):
-            async with services.db.reading() as session:
-                principal = await principal_of_cookie(session, cookie)
+            return AuthenticationResult(user=await _by_key(services, presented), auth="key")
+        if value := connection.cookies.get(COOKIE):
+            principal = await _by_cookie(services, value)
             if principal is not None:
                 refuse_other_sites(connection)
-                await _note_use(services, principal.key_id)
                 return AuthenticationResult(user=principal, auth="session")
         if services.settings.compat_without_key and connection.route_handler.opt.get(WITHOUT_KEY):
             return AuthenticationResult(user=NOBODY, auth=None)
         return AuthenticationResult(user=None, auth=None)
+
+
+async def _by_key(services: Services, presented: str) -> Principal:
+    async with services.db.reading() as session:
+        row = await live_key(session, presented)
+    if row is None:
+        raise NotAuthorizedException(
+            "this API key is unknown, revoked or expired",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            extra={"code": "key_refused"},
+        )
+    await _note_use(services, row)
+    return principal_of(row)
+
+
+async def _by_cookie(services: Services, value: str) -> Principal | None:
+    async with services.db.reading() as session:
+        found = await live_session(session, value)
+    if found is None:
+        return None
+    row, key = found
+    await _note_use(services, key)
+    return principal_of(key, who=row.who)
+
+
+async def _note_use(services: Services, row: ApiKey) -> None:
+    """Write that a key was used, unless that was just written."""
+    if row.last_used_at is None or datetime.now(UTC) - row.last_used_at >= USE_EVERY:
+        async with services.db.session() as session:
+            await note_use(session, row.id)
 
 
 def _presented_key(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
@@ -70,16 +89,3 @@ def _presented_key(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()
     return connection.headers.get("x-api-key") or None
-
-
-_last_noted: dict[UUID, float] = {}
-
-
-async def _note_use(services: Services, key_id: UUID | None) -> None:
-    """Write that a key was used, unless that was just done by this process."""
-    now = time.monotonic()
-    if key_id is None or now - _last_noted.get(key_id, -USE_SECONDS) < USE_SECONDS:
-        return
-    _last_noted[key_id] = now
-    async with services.db.session() as session:
-        await note_use(session, key_id)

@@ -21,8 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dfedge_server.db.models import ApiKey, Session
 from dfedge_server.security.audit import record
-from dfedge_server.security.keys import authenticate, is_live, principal_of
-from dfedge_server.security.principal import Principal
+from dfedge_server.security.keys import authenticate, is_live
 from dfedge_server.settings import Settings
 
 COOKIE = "dfedge_session"
@@ -67,15 +66,13 @@ async def sign_out(session: AsyncSession, value: str) -> None:
     await session.delete(row)
 
 
-async def principal_of_cookie(session: AsyncSession, value: str) -> Principal | None:
-    """Whom a cookie stands for; None when it is unknown or over, or its key no longer works."""
+async def live_session(session: AsyncSession, value: str) -> tuple[Session, ApiKey] | None:
+    """The session of a cookie and its key; None when either is unknown or over."""
     found = await _find(session, value)
     if found is None:
         return None
     row, key = found
-    if row.expires_at <= datetime.now(UTC) or not is_live(key):
-        return None
-    return principal_of(key, who=row.who)
+    return found if row.expires_at > datetime.now(UTC) and is_live(key) else None
 
 
 def cookie(

@@ -6,6 +6,7 @@ import asyncio
 import stat
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -25,6 +26,15 @@ async def test_the_tables_made_are_those_of_the_models(each_database: Database) 
     """``python -m dfedge_server.db.revise`` was run after the last change of the models."""
     async with each_database.engine.connect() as connection:
         assert [] == await connection.run_sync(_differences)
+
+
+async def test_a_difference_is_found(each_database: Database) -> None:
+    """That test would fail: a missing index and a column too many are seen."""
+    async with each_database.engine.connect() as connection:
+        await connection.execute(text("DROP INDEX ix_audit_time"))
+        await connection.execute(text("ALTER TABLE batch ADD COLUMN more INTEGER"))
+        kinds = {found[0] for found in await connection.run_sync(_differences)}
+    assert {"add_index", "remove_column"} == kinds
 
 
 async def test_migrating_again_changes_nothing(
@@ -110,7 +120,7 @@ async def test_a_failed_transaction_leaves_nothing(each_database: Database) -> N
         assert 0 == (await session.execute(text("SELECT count(*) FROM api_key"))).scalar_one()
 
 
-def _differences(connection: Connection) -> list[object]:
+def _differences(connection: Connection) -> list[Any]:
     options = comparison()
     context = MigrationContext.configure(connection, opts=options)
     return list(compare_metadata(context, options["target_metadata"]))

@@ -86,7 +86,7 @@ async def test_use_is_noted_without_a_write_for_every_request(
     assert first is not None
     await client.get(LIST, headers=key.headers)
     assert first == await last_used()
-    monkeypatch.setattr(middleware, "USE_SECONDS", 0.0)
+    monkeypatch.setattr(middleware, "USE_EVERY", timedelta(0))
     await client.get(LIST, headers=key.headers)
     later = await last_used()
     assert later is not None
