@@ -20,7 +20,7 @@ from dfedge.verdict import Probability, Seconds
 
 LENGTH_BYTES: Final = 4
 MAX_MESSAGE_BYTES: Final = 1024**2
-MAX_FACES: Final = 256
+MAX_FACES: Final = 64
 """Faces in one frame; the least sure of a larger crowd are passed over."""
 MAX_PIXELS: Final = 80_000_000
 """Of one frame, and of all pictures in one message: 240 MB."""

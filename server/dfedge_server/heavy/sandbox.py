@@ -128,10 +128,13 @@ class Sandbox:
 
     def _end(self, child: int) -> int | None:
         """End a child; how it ended, None where that is not known (any more)."""
-        with self._lock, suppress(OSError):
-            self._control.sendall(END + child.to_bytes(NUMBER_BYTES, "big"))
-            return self._answer()
-        return None
+        with self._lock:
+            try:
+                self._control.sendall(END + child.to_bytes(NUMBER_BYTES, "big"))
+                return self._answer()
+            except OSError:  # an answer that came late would be taken for another's
+                self._stop()
+                return None
 
     def _answer(self) -> int:
         data = self._control.recv(NUMBER_BYTES, socket.MSG_WAITALL)

@@ -84,8 +84,16 @@ def takes_crops(card: DetectorCard) -> bool:
 class ClipSource:
     """A clip or a picture that the process looks at."""
 
-    def __init__(self, talk: Conversation, request: OpenClip, *, name: str) -> None:
+    def __init__(
+        self,
+        talk: Conversation,
+        request: OpenClip,
+        cards: Sequence[DetectorCard],
+        *,
+        name: str,
+    ) -> None:
         self.total: int | None = None
+        self._cards = cards
         self._talk = talk
         self._name = name
         self._sampling = request.sampling
@@ -133,6 +141,8 @@ class ClipSource:
             )
             for face in seen.faces
         )
+        for face, _ in faces:
+            _check_size(face.face.box, self._cards, self._name)
         return FoundFrame(seen.index, seen.pts_seconds, faces)
 
 
@@ -228,6 +238,7 @@ class CropSource:
             and box.bottom > area.top
         ):
             raise MediaFormatError(self._name, f"the picture {crop.part} does not show its face")
+        _check_size(box, self._cards, self._name)
         for card in self._cards:
             if not patch.shows(crop_box(box, card.crop)):
                 raise MediaFormatError(
@@ -235,6 +246,18 @@ class CropSource:
                     f"the picture {crop.part} shows too little around the face for {card.name}: "
                     f"cut {CROP_SCALE:g} times the longer side of its box, inside the frame",
                 )
+
+
+def _check_size(box: Box, cards: Sequence[DetectorCard], name: str) -> None:
+    """No model may need memory without bound, though most of what it looks at is padding."""
+    for card in cards:
+        side = max(box.width, box.height) * (1 + 2 * card.crop.margin)
+        if side * side > MAX_PIXELS:
+            raise MediaLimitError(
+                name,
+                f"shows a face so large that {card.name} would look at {side:.0f} pixels a side; "
+                "make it smaller first",
+            )
 
 
 def _check(submission: Submission, name: str) -> None:

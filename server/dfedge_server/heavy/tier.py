@@ -203,7 +203,7 @@ class HeavyTier:
             max_seconds=self._settings.max_duration_seconds,
         )
         with self._sandbox.open(request, name=name, cancelled=cancelled) as talk:
-            yield ClipSource(talk, request, name=name)
+            yield ClipSource(talk, request, cards, name=name)
 
     def _verdict(
         self,

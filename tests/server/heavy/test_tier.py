@@ -16,7 +16,7 @@ from PIL import Image as Pictures
 
 import dfedge
 from dfedge import Detector, Label, Verdict
-from dfedge.errors import MediaFetchError, MediaFormatError
+from dfedge.errors import MediaFetchError, MediaFormatError, MediaLimitError
 from dfedge.escalation.wire import Submission
 from dfedge.types import Image
 from dfedge.verdict import Reason
@@ -206,9 +206,10 @@ def test_crops_that_contradict_themselves_are_refused(
         ((first, change(second, frame_index=first.frame_index)), "two times or sizes"),
         ((first, first), "twice"),
         ((change(first, part="none"),), "was not sent"),
+        ((change(first, box=(-8000.0, -8000.0, 8000.0, 8000.0)),), "make it smaller"),
         ((), "no picture"),
     ):
-        with pytest.raises(MediaFormatError, match=problem):
+        with pytest.raises((MediaFormatError, MediaLimitError), match=problem):
             judge(change(submission, crops=crops), media)
 
 
