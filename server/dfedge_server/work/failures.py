@@ -5,14 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from obstore.exceptions import BaseError as StorageError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from dfedge.errors import DfedgeError, MediaError, MediaFetchError
 from dfedge.escalation.wire import Problem
 from dfedge_server.problems import problem_of
 
-_COMES_BACK: Final = (DBAPIError, PoolTimeoutError, StorageError, ConnectionError)
+MOST_TRIES: Final = 6
+"""Of one run of a job, 1, 2, 4, 8 and 16 seconds apart."""
+
+_AWAY: Final = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    StorageError,
+    ConnectionError,
+)
 
 
 class TransientError(Exception):
@@ -23,11 +32,12 @@ class TransientError(Exception):
         super().__init__(type(cause).__name__)
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether the same may work in a while."""
+def tries_for(error: Exception) -> int:
+    """How often what fails so is tried in one run."""
     if isinstance(error, MediaFetchError):
-        return "try again" in error.problem
-    return isinstance(error, _COMES_BACK) and not isinstance(error, FileNotFoundError)
+        # Its message says whether that may help; fewer tries, for each may take fetch_seconds.
+        return 3 if "try again" in error.problem else 1
+    return MOST_TRIES if _is_away(error) else 1
 
 
 def problem_for(error: Exception) -> Problem:
@@ -36,7 +46,7 @@ def problem_for(error: Exception) -> Problem:
         return problem_of(error)
     if isinstance(error, FileNotFoundError):
         return problem_of(MediaError("media", "is not in the storage any more; send it again"))
-    if is_transient(error):
+    if _is_away(error):
         return Problem(
             title="The server cannot do this now",
             status=503,
@@ -55,3 +65,7 @@ def lost_worker(attempts: int) -> Problem:
         "did. The operator's logs tell more; memory that ran out is the usual cause.",
         code="worker_lost",
     )
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, _AWAY) and not isinstance(error, FileNotFoundError)

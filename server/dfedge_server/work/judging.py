@@ -29,7 +29,7 @@ from dfedge_server.db.models import Evidence, Job
 from dfedge_server.services import Services
 from dfedge_server.telemetry.work import measure_job
 from dfedge_server.work import retention
-from dfedge_server.work.failures import TransientError, is_transient, lost_worker, problem_for
+from dfedge_server.work.failures import TransientError, lost_worker, problem_for, tries_for
 
 if TYPE_CHECKING:
     from dfedge_server.heavy.result import EvidencePicture, HeavyResult
@@ -59,12 +59,14 @@ class Run:
     Attributes:
         attempt: its number; None until it is begun.
         stage: how far it has come, as the models tell.
+        failures: how often it could not go on.
         stopped: nobody wants its result any more.
     """
 
     job_id: UUID
     attempt: int | None = None
     stage: Stage = _WAITING
+    failures: int = 0
     stopped: bool = False
 
 
@@ -86,7 +88,11 @@ class Judge:
         Raises:
             TransientError: the database, the storage or an address does not answer just now.
         """
-        job = await self._begin(run)
+        try:
+            job = await self._begin(run)
+        except Exception as error:
+            _perhaps_again(run, error)
+            raise
         if job is None:
             return "nothing to do"
         with measure_job(run.job_id, job.traceparent) as measure:
@@ -97,24 +103,11 @@ class Judge:
                 measure.outcome = None
                 return "superseded"
             except Exception as error:
-                if is_transient(error):
-                    measure.outcome = None
-                    raise TransientError(error) from error
-                await self.fail(run, error)
+                measure.outcome = None
+                _perhaps_again(run, error)
+                await self._fail(run, error)
+                measure.outcome = State.FAILED
             return measure.outcome
-
-    async def fail(self, run: Run, error: Exception) -> None:
-        """End a job without a verdict."""
-        problem = problem_for(error)
-        if problem.code == "internal_error":
-            _log.error("job %s failed", run.job_id, exc_info=error)
-        async with self._services.db.session() as session:
-            job = await session.get(Job, run.job_id, with_for_update=True)
-            if job is None or job.state in FINAL or not self._is_mine(job, run):
-                return
-            _end(job, State.FAILED)
-            job.problem = msgspec.to_builtins(problem)
-        await retention.tidy(self._services, run.job_id)
 
     async def change_tier(self, tier: HeavyTier) -> HeavyTier:
         """Let jobs to come use other models; gives back the former ones when no job uses them."""
@@ -264,8 +257,28 @@ class Judge:
             rows.append(_evidence(run.job_id, key, picture))
         return rows
 
+    async def _fail(self, run: Run, error: Exception) -> None:
+        """End a job without a verdict."""
+        problem = problem_for(error)
+        if problem.code == "internal_error":
+            _log.error("job %s failed", run.job_id, exc_info=error)
+        async with self._services.db.session() as session:
+            job = await session.get(Job, run.job_id, with_for_update=True)
+            if job is None or job.state in FINAL or not self._is_mine(job, run):
+                return
+            _end(job, State.FAILED)
+            job.problem = msgspec.to_builtins(problem)
+        await retention.tidy(self._services, run.job_id)
+
     def _is_mine(self, job: Job, run: Run) -> bool:
         return job.worker == self._worker and job.attempts == run.attempt
+
+
+def _perhaps_again(run: Run, error: Exception) -> None:
+    """Raise TransientError where another try may help."""
+    run.failures += 1
+    if run.failures < tries_for(error):
+        raise TransientError(error) from error
 
 
 def _end(job: Job, state: State) -> None:

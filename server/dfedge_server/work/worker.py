@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, StepOptions, error
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, StepOptions
 from sqlalchemy import delete, select, update
 
 from dfedge.errors import DfedgeError
@@ -27,7 +27,7 @@ from dfedge_server.db.models import Job, Worker
 from dfedge_server.services import Services
 from dfedge_server.settings import Settings
 from dfedge_server.work import reloading, retention, webhooks
-from dfedge_server.work.failures import TransientError
+from dfedge_server.work.failures import MOST_TRIES, TransientError
 from dfedge_server.work.judging import Judge, Run
 from dfedge_server.work.queue import (
     APPLICATION,
@@ -41,9 +41,6 @@ from dfedge_server.work.queue import (
 
 if TYPE_CHECKING:
     from dfedge_server.heavy.tier import HeavyTier
-
-TRIES: Final = 6
-"""Times that what does not answer is asked, 1, 2, 4, 8 and 16 seconds apart."""
 
 SWEEP_SECONDS: Final = 10.0
 """Between two looks for jobs that were accepted and are in no queue."""
@@ -185,17 +182,12 @@ class WorkerProcess:
         tries = StepOptions(
             name="judge",
             retries_allowed=True,
-            max_attempts=TRIES,
+            max_attempts=MOST_TRIES,
             interval_seconds=1.0,
             backoff_rate=2.0,
             should_retry=lambda problem: isinstance(problem, TransientError),
         )
-        try:
-            outcome = DBOS.run_step(tries, lambda: self._wait(judge.judge(run)))
-        except error.DBOSMaxStepRetriesExceeded as exceeded:
-            last = exceeded.errors[-1]
-            self._wait(judge.fail(run, last.cause if isinstance(last, TransientError) else last))
-            outcome = State.FAILED
+        outcome = DBOS.run_step(tries, lambda: self._wait(judge.judge(run)))
         self._wait(webhooks.announce(self._services, job_id))
         return outcome
 
