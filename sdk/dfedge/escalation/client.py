@@ -25,12 +25,11 @@ from dfedge.report.wording import printable
 ATTEMPTS: Final = 4
 """Of one request, before the server is given up."""
 FIRST_PAUSE_SECONDS: Final = 0.5
-POLL_SECONDS: Final = (0.3, 5.0)
+POLL_SECONDS: Final = (0.1, 5.0)
 """Between two looks at a job: at first, and at most."""
-SUBMIT_WAIT_SECONDS: Final = 1
-"""``Prefer: wait``: a quick answer takes one request, and the id of a slow one is known soon, so
-that it can be cancelled, and fetched later if the server goes away."""
 LOOK_WAIT_SECONDS: Final = 10
+"""``Prefer: wait`` of a look. A submission does not wait: its id must be known at once, so that it
+can be cancelled, and fetched later if the server goes away."""
 CANCEL_SECONDS: Final = 3.0
 
 _CHUNK_BYTES = 256 * 1024
@@ -86,7 +85,7 @@ class EscalationClient:
         except OSError as error:
             problem = f"nothing was sent: the file cannot be read again ({error.strerror})"
             raise EscalationError(self._server, problem) from error
-        headers = {"Idempotency-Key": digest, "Prefer": f"wait={SUBMIT_WAIT_SECONDS}"}
+        headers = {"Idempotency-Key": digest}
         return self._escalation(
             self._request("POST", "/v1/escalations", deadline, stop, headers=headers, body=body)
         )

@@ -65,7 +65,7 @@ def problem_of(server: Script | str, **options: Any) -> EscalationError:
 
 
 def test_a_submission_is_a_form_with_the_manifest_first(script: Script) -> None:
-    """With the key, a wish to wait and a key of its own, which is made of the content."""
+    """With the key, and an idempotency key that is made of the content."""
     script.answers = [DONE]
     submit(script)
     submit(script)
@@ -74,7 +74,7 @@ def test_a_submission_is_a_form_with_the_manifest_first(script: Script) -> None:
     assert first.submission == submission()
     assert first.parts["crop-000"] == b"\x89PNG 0"
     assert first.headers["authorization"] == f"Bearer {KEY}"
-    assert first.headers["prefer"] == "wait=1"
+    assert "prefer" not in first.headers, "the id is wanted at once"
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
     submit(script, media={"crop-000": b"\x89PNG 1"})
     assert script.requests[2].headers["idempotency-key"] != first.headers["idempotency-key"]
@@ -99,6 +99,7 @@ def test_a_slow_job_is_looked_at_until_it_ends(script: Script) -> None:
         ("POST", "/v1/escalations"),
         *[("GET", f"/v1/escalations/{ID}")] * 3,
     ]
+    assert {request.headers.get("prefer") for request in script.requests[1:]} == {"wait=10"}
 
 
 def test_a_server_that_stumbles_is_asked_again(script: Script) -> None:
