@@ -119,8 +119,14 @@ def _open_store(settings: Settings) -> ObjectStore:
         return _open_s3(settings)
     if "://" in url:
         raise UsageError(f"setting storage_url {url}: give s3://bucket/prefix or a folder")
-    folder = Path(url).expanduser() if url else settings.data_dir / "media"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = Path(url).expanduser().absolute() if url else settings.data_dir / "media"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        name = "storage_url" if url else "data_dir"
+        raise UsageError(
+            f"setting {name} {folder}: {error.strerror}; give a folder that this user may write to"
+        ) from error
     return LocalStore(folder, automatic_cleanup=True)
 
 

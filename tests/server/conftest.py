@@ -166,8 +166,9 @@ def postgres() -> Iterator[Callable[[], str]]:
         shutil.chown(folder, user, user)
     port = free_port()
     try:
+        encoding = ("--encoding=UTF8", "--no-locale")
         subprocess.run(
-            [programs / "initdb", "-D", folder / "data", "-U", "dfedge", "-A", "trust", "-N"],
+            [programs / "initdb", "-D", folder / "data", "-U", "dfedge", "-A", "trust", *encoding],
             user=user,
             cwd=folder,
             check=True,

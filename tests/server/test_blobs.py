@@ -145,7 +145,9 @@ async def test_a_bucket_holds_only_what_lies_below_the_prefix(
     assert ["server/jobs/a"] == await whole.keys("")
 
 
-@pytest.mark.parametrize("url", ["gs://bucket", "http://host/bucket", "s3:///prefix"])
+@pytest.mark.parametrize(
+    "url", ["gs://bucket", "http://host/bucket", "s3:///prefix", "/proc/nowhere"]
+)
 async def test_an_address_that_cannot_work_is_refused(settings: Settings, url: str) -> None:
     """The setting is named."""
     with pytest.raises(UsageError, match="setting storage_url"):

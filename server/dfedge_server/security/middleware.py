@@ -21,7 +21,7 @@ WITHOUT_KEY = "without_key"
 """A route with ``opt={WITHOUT_KEY: True}`` answers callers without a key where the operator set
 ``compat_without_key``."""
 
-NOBODY = Principal(None, "no key", "open", frozenset({Scope.ESCALATE, Scope.READ}))
+NOBODY = Principal(None, "no key", "open", frozenset({Scope.ESCALATE}))
 """Who they are then."""
 
 USE_EVERY = timedelta(minutes=1)

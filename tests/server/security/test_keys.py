@@ -41,11 +41,12 @@ async def _actions(session: AsyncSession) -> Sequence[tuple[str, str]]:
 async def test_a_key_stands_for_its_tenant_and_scopes(each_database: Database) -> None:
     """What was asked for at the making comes back when it is shown."""
     async with each_database.session() as session:
-        row, secret = await _create(session, scopes=[Scope.READ, Scope.ESCALATE])
+        named = {"name": "Büro 🗝", "scopes": [Scope.READ, Scope.ESCALATE]}
+        row, secret = await _create(session, **named)
     async with each_database.reading() as session:
         principal = await authenticate(session, secret)
     assert principal is not None
-    assert (row.id, f"{row.prefix} desk", "newsroom") == (
+    assert (row.id, f"{row.prefix} Büro 🗝", "newsroom") == (
         principal.key_id,
         principal.who,
         principal.tenant,
