@@ -39,9 +39,11 @@ from dfedge_server.heavy.exchange import (
     OpenPictures,
     PictureSeen,
     Region,
+    Request,
     pack,
     read_request,
 )
+from dfedge_server.heavy.landlock import code_folders, read_only
 
 AHEAD: Final = 4
 """Frames told of before they are asked for, so that models need not wait for decoding."""
@@ -66,6 +68,7 @@ class Opener:
     def serve(self, talk: socket.socket) -> None:
         """Read one request, and answer it."""
         request = read_request(lambda count: _read(talk, count))
+        read_only([*code_folders(), *_files(request)])
         threading.Thread(target=_die_with, args=(talk,), daemon=True).start()
         teller = _Teller(talk)
         try:
@@ -99,6 +102,13 @@ class Opener:
                 faces_seconds += time.perf_counter() - started
                 teller.tell(*_told(frame, tracked, request, reader.expected_frames))
             teller.tell(_end(reader, faces_seconds))
+
+
+def _files(request: Request) -> list[str]:
+    """The media it is about."""
+    if isinstance(request, OpenClip):
+        return [request.path]
+    return [path for path, _, _ in request.files]
 
 
 def _told(

@@ -3,8 +3,8 @@
 It loads the libraries and the face detector once and then forks: each source is opened by a fresh
 child that has seen no other, gives faces and pixels back, and ends. The parent of the children
 never touches media. What it could do to the machine is given up before anything is loaded, and the
-rest after the fork: a child writes no file, gains no rights, has no network where the system lets
-it drop that, and little memory and time.
+rest after the fork: a child reads its source and writes nothing, gains no rights, has no network
+where the system lets it drop that, and little memory and time.
 """
 
 from __future__ import annotations
