@@ -42,10 +42,12 @@ def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[An
 
 def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
     """Where somebody goes who is not signed in, and comes back from."""
-    back = request.url.path if request.method == "GET" else "/review"
-    if request.method == "GET" and request.url.query:
+    loads = request.method == "GET"
+    # A form is sent to an address below that of its page.
+    back = request.url.path if loads else request.url.path.rpartition("/")[0]
+    if loads and request.url.query:
         back += f"?{request.url.query}"
-    if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
+    if loads and request.headers.get("sec-fetch-site") == "cross-site":
         # A link in a chat or a mail: the browser keeps the SameSite=Strict cookie back until a
         # page of this server asks for the address itself.
         return page(request, "again.html.j2", here=back)

@@ -118,7 +118,7 @@ def row_view(escalation: Escalation) -> RowView:
         name=source_name(escalation),
         kind=KINDS[escalation.kind],
         created_at=escalation.created_at,
-        label=STATES[escalation.state] if label is None else LABELS[label],
+        label=STATES[escalation.state] if label is None else label.value.replace("_", " "),
         tone="none" if label is None else TONES[label],
         probability="" if score is None or override is not None else percent(score),
         device=LABELS[escalation.device_label].lower() if escalation.device_label else "",

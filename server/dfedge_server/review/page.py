@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from dfedge.escalation.wire import FINAL, Escalation, State, Submission
+from dfedge.escalation.wire import FINAL, Escalation, Submission
 from dfedge.report.view import TONES, ScaleView, Tone
 from dfedge.report.wording import (
     HEADLINES,
@@ -25,7 +25,7 @@ from dfedge.report.wording import (
 from dfedge.verdict import Label, Verdict
 from dfedge_server.review.people import PersonView, people_views
 from dfedge_server.review.timeline import PlotView, plot_view
-from dfedge_server.review.words import KINDS, LABELS, STATES, stage_words
+from dfedge_server.review.words import KINDS, STATES, stage_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +96,17 @@ class ItemView:
 
     Attributes:
         sent: what the device sent, and what it made of it itself.
-        kept: what is kept, and until when.
-        summary: the verdict and, where there is one, the person's, for the title of the page.
+        media_gone: media was there and has been deleted.
     """
 
     id: str
     name: str
     href: str
-    state: State
     state_text: str
     final: bool
     stage: str
     progress: float | None
     created_at: datetime
-    started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime | None
     kind: str
@@ -138,26 +135,24 @@ def item_view(
         id=str(escalation.id),
         name=source_name(escalation),
         href=escalation.href,
-        state=escalation.state,
         state_text=STATES[escalation.state],
         final=escalation.state in FINAL,
         stage=stage_words(stage, escalation.queue_position),
         progress=None if not stage.total else round(100 * stage.done / stage.total, 1),
         created_at=escalation.created_at,
-        started_at=escalation.started_at,
         finished_at=escalation.finished_at,
         expires_at=escalation.expires_at,
         kind=KINDS[escalation.kind],
         sent=_sent(asked),
         reused=escalation.reused,
-        problem="" if escalation.problem is None else sentence(escalation.problem.detail),
+        problem="" if escalation.problem is None else printable(escalation.problem.detail),
         notes=tuple(sentence(note) for note in escalation.notes),
         media=_media(escalation),
         media_gone=media_gone,
         result=None if escalation.verdict is None else _result(escalation, escalation.verdict),
         overrides=tuple(
             OverrideView(
-                LABELS[override.label],
+                override.label.value.replace("_", " "),
                 TONES[override.label],
                 HEADLINES[override.label],
                 override.note,
@@ -196,7 +191,7 @@ def _sent(asked: Submission) -> tuple[str, ...]:
             "Nothing else of the pictures was sent."
         )
     elif asked.kind == "url":
-        told.append(f"The address {printable(asked.url or '')}, which the server fetched.")
+        told.append(f"The address {printable(asked.url or '')}; the server fetches it itself.")
     else:
         told.append("The whole file.")
     if asked.device_verdict is None:

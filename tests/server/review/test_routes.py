@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -163,6 +164,15 @@ def test_nobody_sees_a_page_without_signing_in(client: TestClient[Litestar], pat
     answer = client.get(path)
     assert 303 == answer.status_code
     assert answer.headers["location"].startswith("/review/sign-in")
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(
+    client: TestClient[Litestar],
+) -> None:
+    """By way of signing in anew."""
+    page = f"/review/{UUID(int=1)}"
+    answer = client.post(f"{page}/override", data={"label": "REAL", "note": "x"})
+    assert f"/review/sign-in?next={quote(page, safe='')}" == answer.headers["location"]
 
 
 def test_the_front_door_leads_to_the_inbox(client: TestClient[Litestar]) -> None:
