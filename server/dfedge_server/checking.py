@@ -215,7 +215,7 @@ async def _clock(settings: Settings) -> tuple[State, str]:
     database = Database(settings)
     try:
         async with database.reading() as session:
-            theirs = await session.scalar(select(func.clock_timestamp()))
+            theirs = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     finally:
         await database.close()
     apart = abs((datetime.now(UTC) - theirs).total_seconds())

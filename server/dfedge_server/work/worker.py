@@ -126,7 +126,10 @@ class WorkerProcess:
         if self._tasks:
             self._tasks[0].cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._hand_back()
+        try:
+            await self._hand_back()
+        except Exception:
+            _log.warning("jobs could not be handed back: others take them over", exc_info=True)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
         if self._tier is not None:

@@ -170,7 +170,7 @@ async def accept(
         "stage": msgspec.to_builtins(Stage(name="waiting")),
     }
     async with services.db.session() as session:
-        session.add(Job(id=job_id, **fields | changes))
+        session.add(Job(id=job_id, **(fields | changes)))
         await session.flush()
         session.add(
             Escalation(

@@ -20,6 +20,20 @@ from .conftest import MadeTier, accept, ended, job_of, until, working
 pytestmark = pytest.mark.anyio
 
 
+async def test_tenants_are_served_in_turn(services: Services, tier: MadeTier) -> None:
+    """One that sent many jobs first does not keep the others waiting."""
+    jobs = []
+    for tenant, count in (("a", 3), ("b", 2)):
+        for ahead in range(count):
+            job_id = await accept(services, name=f"{tenant}{ahead}", tenant=tenant, enqueue=False)
+            await services.queue.enqueue(job_id, ahead=ahead)
+            jobs.append(job_id)
+    async with working(services, tier):
+        for job_id in jobs:
+            await ended(services, job_id)
+    assert ["a0", "b0", "a1", "b1", "a2"] == [name for name, _ in tier.seen]
+
+
 async def test_a_job_that_never_reached_the_queue_is_found(
     services: Services, tier: MadeTier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
