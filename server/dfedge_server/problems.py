@@ -23,6 +23,7 @@ from litestar.exceptions import (
 
 from dfedge import errors
 from dfedge.escalation.wire import Problem
+from dfedge_server.db.engine import AWAY
 from dfedge_server.envelope import request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -245,6 +246,9 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
         return _respond(
             request, _problem("malformed_request", "The body is not the JSON expected.")
         )
+    if isinstance(error, AWAY):
+        _log.error("the database does not answer: %s", str(error).partition("\n")[0])
+        return _respond(request, _problem("unavailable", ""))
     _log.error("request failed", exc_info=error)
     return _respond(request, _problem("internal_error", ""))
 

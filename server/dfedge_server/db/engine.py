@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -19,6 +21,9 @@ from dfedge_server.settings import Settings
 
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for another one."""
+
+AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What is raised while the database does not answer."""
 
 READ_ONLY = "dfedge_read_only"
 """Execution option of transactions that only read."""

@@ -5,23 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from obstore.exceptions import BaseError as StorageError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from dfedge.errors import DfedgeError, MediaError, MediaFetchError
 from dfedge.escalation.wire import Problem
+from dfedge_server.db.engine import AWAY
 from dfedge_server.problems import problem_of
 
 MOST_TRIES: Final = 6
 """Of one run of a job, 1, 2, 4, 8 and 16 seconds apart."""
 
-_AWAY: Final = (
-    OperationalError,
-    InterfaceError,
-    PoolTimeoutError,
-    StorageError,
-    ConnectionError,
-)
+_AWAY: Final = (*AWAY, StorageError, ConnectionError)
 
 
 class TransientError(Exception):

@@ -35,6 +35,9 @@ DELIVER: Final = "deliver"
 TURN_SECONDS: Final = 10
 """A job of a tenant that has n unfinished ones waits as if it had come n times this much later."""
 
+SAY_AGAIN_SECONDS: Final = 60.0
+"""Between two warnings of DBOS with the same words."""
+
 _EPOCH: Final = datetime.fromisoformat("2025-01-01T00:00:00+00:00").timestamp()
 _ENDED: Final = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
@@ -174,3 +177,29 @@ def quieten() -> None:
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
         logger.setLevel(logging.WARNING)
+    if not any(isinstance(one, _Sparse) for one in logger.filters):
+        logger.addFilter(_Sparse())
+
+
+class _Sparse(logging.Filter):
+    """Lets a warning that comes again and again, as while the database is away, pass now and then.
+
+    Of its text the first line is kept: the rest is SQL, or how to reach the library's authors.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.WARNING:
+            return True
+        record.msg = record.getMessage().partition("\n")[0]
+        record.args = ()
+        now = time.monotonic()
+        if now - self._said.get(record.msg, -SAY_AGAIN_SECONDS) < SAY_AGAIN_SECONDS:
+            return False
+        if len(self._said) > 100:
+            self._said.clear()
+        self._said[record.msg] = now
+        return True
