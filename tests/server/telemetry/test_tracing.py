@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,15 @@ from uuid import uuid4
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from PIL import Image as Pillow
 
 from dfedge.escalation.wire import State
+from dfedge.types import Image
 from dfedge_server.settings import Settings
 from dfedge_server.telemetry import tracing
 from dfedge_server.telemetry.work import measure_job, tell_model
+
+from ..serving import serving
 
 
 class Collector:
@@ -92,3 +97,21 @@ def test_without_a_collector_there_is_no_trace(tmp_path: Path) -> None:
     tracing.configure(Settings(data_dir=tmp_path))
     with tracing.span("request"):
         assert tracing.current_traceparent() is None
+
+
+def test_a_real_server_sends_one_trace_from_request_to_model(
+    collector: Collector, tmp_path: Path, portrait: Image
+) -> None:
+    """The API, the job in the worker, and the model that judged."""
+    picture = io.BytesIO()
+    Pillow.fromarray(portrait).save(picture, "PNG")
+    with serving(tmp_path, otlp_endpoint=collector.endpoint) as server:
+        with server.client() as client:
+            answer = client.post("/detect", files={"file": picture.getvalue()})
+        assert 200 == answer.status_code, answer.text
+        assert 0 == server.stop()
+    spans = {span.name: span for span in collector.spans if not span.name.startswith("GET")}
+    assert {"POST /detect", "job", "model"} == set(spans)
+    assert 1 == len({span.trace_id for span in spans.values()})
+    assert spans["POST /detect"].span_id == spans["job"].parent_span_id
+    assert spans["job"].span_id == spans["model"].parent_span_id
