@@ -25,7 +25,7 @@ from dfedge.report.wording import (
 from dfedge.verdict import Label, Verdict
 from dfedge_server.review.people import PersonView, people_views
 from dfedge_server.review.timeline import PlotView, plot_view
-from dfedge_server.review.words import KINDS, STATES, stage_words
+from dfedge_server.review.words import KINDS, LABELS, STATES, stage_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def item_view(
             OverrideView(
                 override.label.value.replace("_", " "),
                 TONES[override.label],
-                HEADLINES[override.label],
+                LABELS[override.label],
                 override.note,
                 printable(override.by),
                 override.at,

@@ -344,7 +344,7 @@ def test_decisions_pile_up_with_who_and_why(analyst: Analyst, judged: Any) -> No
         assert f"/review/{made}#history" == answer.headers["location"]
     text = analyst.get(f"/review/{made}").text
     decided = text[text.index("Decided by a person") : text.index("What the models say")]
-    assert "Looks real" in decided
+    assert '<p class="headline">Real</p>' in decided
     assert "She has the original." in decided
     assert "Looks fake" in text
     history = text[text.index('id="history"') :]
