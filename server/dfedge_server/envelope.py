@@ -46,7 +46,7 @@ class Envelope:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         identity = _given(scope) or uuid4().hex
-        scope[_KEY] = identity  # type: ignore[literal-required]
+        scope[_KEY] = identity  # type: ignore[typeddict-unknown-key]
         awaited = _is_long(scope)
 
         async def heard() -> Any:

@@ -218,7 +218,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return on_exception(request, error)
     if isinstance(error, ValidationException):
         return _respond(request, _problem("invalid_request", _what_does_not_fit(error)))
-    given = error.extra.get("code") if isinstance(error.extra, dict) else None
+    given = str(error.extra.get("code")) if isinstance(error.extra, dict) else ""
     if given in PROBLEMS:
         detail = f"{error.detail[:1].upper()}{error.detail[1:]}. {PROBLEMS[given][2]}"
         return _respond(request, _problem(given, detail), error.headers)

@@ -30,7 +30,7 @@ async def list_models(services: Services) -> ModelList:
         if key not in found or model.loaded:
             found[key] = model
     models = tuple(sorted(found.values(), key=lambda model: (-model.weight, model.name)))
-    notes = () if told else (NO_WORKER,)
+    notes: tuple[str, ...] = () if told else (NO_WORKER,)
     if models and not any(model.heavy for model in models):
         notes += (NOTHING_HEAVY,)
     policy = (

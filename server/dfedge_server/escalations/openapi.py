@@ -89,9 +89,11 @@ def refusals(*codes: str) -> dict[int, ResponseSpec]:
     }
 
 
-def answer(kind: Any, description: str) -> ResponseSpec:
+def answer(kind: Any, description: str, *, media_type: str = "application/json") -> ResponseSpec:
     """Another successful answer of a handler."""
-    return ResponseSpec(kind, generate_examples=False, description=description)
+    return ResponseSpec(
+        kind, generate_examples=False, description=description, media_type=media_type
+    )
 
 
 @dataclass

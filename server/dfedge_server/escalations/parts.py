@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from litestar import Request
 from litestar.exceptions import HTTPException
-from multipart import (
+from multipart import (  # type: ignore[import-untyped]
     MultipartError,
     MultipartSegment,
     ParserLimitReached,

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from litestar.response import Response, Stream
+from litestar.response.base import ASGIResponse
 from sqlalchemy import select
 
 from dfedge_server.db.models import Escalation, Evidence
@@ -17,6 +18,14 @@ CAGED: Final = {"Content-Security-Policy": "default-src 'none'; sandbox; frame-a
 """A browser that opens it by itself runs nothing in it."""
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+class _Pieces(Stream):
+    """A stream with a media type of its own: Litestar prefers that of the handler."""
+
+    def to_asgi_response(self, *args: Any, **named: Any) -> ASGIResponse:
+        named["media_type"] = self.media_type
+        return super().to_asgi_response(*args, **named)
 
 
 async def picture(services: Services, row: Escalation, number: int) -> Response[bytes]:
@@ -62,14 +71,14 @@ async def media(
     span = _span(wanted, size)
     if span is None:
         headers["Content-Length"] = str(size)
-        return Stream(services.blobs.stream(key), media_type=kind, headers=headers)
+        return _Pieces(services.blobs.stream(key), media_type=kind, headers=headers)
     start, end = span
     headers |= {
         "Content-Length": str(end - start),
         "Content-Range": f"bytes {start}-{end - 1}/{size}",
     }
     pieces = services.blobs.stream_range(key, start, end)
-    return Stream(pieces, media_type=kind, headers=headers, status_code=206)
+    return _Pieces(pieces, media_type=kind, headers=headers, status_code=206)
 
 
 def _span(wanted: str | None, size: int) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -220,7 +221,7 @@ async def list_all(
     operation_id="get_evidence",
     tags=["evidence"],
     summary="A picture behind the verdict",
-    media_type="image/png",
+    media_type="image/*",
     responses=refusals("not_found", "media_gone"),
 )
 async def evidence(
@@ -240,8 +241,8 @@ async def evidence(
     operation_id="get_media",
     tags=["evidence"],
     summary="What was sent, for review",
-    media_type="application/octet-stream",
-    responses={206: answer(bytes, "The range that was asked for.")}
+    media_type="*/*",
+    responses={206: answer(bytes, "The range that was asked for.", media_type="*/*")}
     | refusals("not_found", "media_gone", "range_not_satisfiable"),
 )
 async def media(
@@ -384,7 +385,7 @@ def _services(request: Call) -> Services:
     return services
 
 
-ANSWER_HEADERS: Final = {
+ANSWER_HEADERS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "submit": {
         "200": ("Location", "Preference-Applied"),
         "202": ("Location", "Retry-After", "Preference-Applied"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from litestar import Request
-from multipart import parse_options_header
+from multipart import parse_options_header  # type: ignore[import-untyped]
 from uuid_utils.compat import uuid7
 
 from dfedge.escalation.wire import MAX_CROPS, Submission

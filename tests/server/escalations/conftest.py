@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +15,9 @@ import msgspec
 import numpy as np
 import pytest
 from litestar import Litestar
-from litestar.testing import AsyncTestClient
 from PIL import Image as Pillow
 from sqlalchemy import func, select
+from tests.server.conftest import MadeKey, MakeKey, with_settings
 
 from dfedge import __version__
 from dfedge.escalation.wire import Stage, State
@@ -28,7 +29,6 @@ from dfedge_server.db.migrate import migrate
 from dfedge_server.db.models import Escalation, Evidence, Job
 from dfedge_server.services import Services
 from dfedge_server.settings import Settings
-from tests.server.conftest import MadeKey, MakeKey, with_settings
 
 BOUNDARY = "----dfedge-test"
 
@@ -38,7 +38,7 @@ class Api:
     """A running API with a key of all scopes."""
 
     app: Litestar
-    client: AsyncTestClient[Litestar]
+    client: httpx.AsyncClient
     key: MadeKey
     make_key: MakeKey
 
@@ -72,6 +72,11 @@ class Api:
         """All jobs, oldest first."""
         async with self.services.db.reading() as session:
             return (await session.scalars(select(Job).order_by(Job.id))).all()
+
+    async def escalations(self) -> Sequence[Escalation]:
+        """All escalations, oldest first."""
+        async with self.services.db.reading() as session:
+            return (await session.scalars(select(Escalation).order_by(Escalation.id))).all()
 
     async def count(self, table: type[Any]) -> int:
         """Rows of a table."""
@@ -136,23 +141,15 @@ async def each_api(
         yield opened
 
 
-class running:  # noqa: N801
-    """``async with running(settings, make_key) as api``: the API without a worker."""
-
-    def __init__(self, settings: Settings, make_key: MakeKey) -> None:
-        self._settings = settings
-        self._make_key = make_key
-
-    async def __aenter__(self) -> Api:
-        await migrate(self._settings)
-        app = create_app(self._settings)
-        self._client = AsyncTestClient(app)
-        await self._client.__aenter__()
-        key = self._make_key(settings=self._settings)
-        return Api(app, self._client, key, self._make_key)
-
-    async def __aexit__(self, *raised: Any) -> None:
-        await self._client.__aexit__(*raised)
+@asynccontextmanager
+async def running(settings: Settings, make_key: MakeKey) -> AsyncIterator[Api]:
+    """The API without a worker, in the test's own loop, so that requests really overlap."""
+    await migrate(settings)
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    client = httpx.AsyncClient(transport=transport, base_url="http://dfedge.test")
+    async with app.lifespan(), client:
+        yield Api(app, client, make_key(settings=settings), make_key)
 
 
 def form(*parts: tuple[str, bytes]) -> bytes:

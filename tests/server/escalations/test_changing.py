@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from tests.server.escalations.conftest import Api, clip_bytes
 
 from dfedge.escalation.wire import State
 from dfedge_server.db.models import (
@@ -18,7 +19,6 @@ from dfedge_server.db.models import (
     Job,
     Override,
 )
-from tests.server.escalations.conftest import Api, clip_bytes
 
 pytestmark = pytest.mark.anyio
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from tests.server.escalations.conftest import Api, clip_bytes, picture_bytes
 
 from dfedge.escalation.wire import Escalation as Told
 from dfedge.escalation.wire import ModelState, Stage, State
@@ -15,7 +16,6 @@ from dfedge.verdict import Label
 from dfedge_server.db.models import Worker
 from dfedge_server.escalations import progress
 from dfedge_server.security.principal import Scope
-from tests.server.escalations.conftest import Api, clip_bytes, picture_bytes
 
 pytestmark = pytest.mark.anyio
 
@@ -99,10 +99,9 @@ async def test_prefer_wait_answers_with_the_verdict(api: Api) -> None:
     """200 with Preference-Applied, as soon as it has ended."""
 
     async def work() -> None:
-        while not await api.jobs():
+        while not (rows := await api.escalations()):
             await asyncio.sleep(0.01)
-        listed = (await api.ask("GET", "/v1/escalations")).json()
-        await api.finish(listed["items"][0]["id"])
+        await api.finish(str(rows[0].id))
 
     answer, _ = await asyncio.gather(
         api.send_clip(clip_bytes(), {"Prefer": "respond-async, wait=50"}), work()
@@ -137,9 +136,7 @@ async def _events(api: Api, escalation: str, last: str = "") -> tuple[int, list[
     return answer.status_code, found
 
 
-async def test_events_tell_progress_and_the_end(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_events_tell_progress_and_the_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each stage once, then the escalation, and the stream ends."""
     monkeypatch.setattr(progress, "LONGEST_PAUSE", 0.01)
     escalation = await _sent(api)

@@ -6,10 +6,6 @@ import asyncio
 from uuid import UUID
 
 import pytest
-
-from dfedge.escalation.wire import State
-from dfedge.verdict import Label
-from dfedge_server.db.models import Escalation, Job
 from tests.server.escalations.conftest import (
     Api,
     clip_bytes,
@@ -18,6 +14,10 @@ from tests.server.escalations.conftest import (
     manifest_of,
     picture_bytes,
 )
+
+from dfedge.escalation.wire import State
+from dfedge.verdict import Label
+from dfedge_server.db.models import Escalation, Job
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-
-from dfedge_server.db.models import Escalation
-from dfedge_server.escalations import parts
 from tests.server.escalations.conftest import (
     BOUNDARY,
     Api,
@@ -18,6 +15,9 @@ from tests.server.escalations.conftest import (
     manifest_of,
     picture_bytes,
 )
+
+from dfedge_server.db.models import Escalation
+from dfedge_server.escalations import parts
 
 pytestmark = pytest.mark.anyio
 
