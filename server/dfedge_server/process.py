@@ -84,7 +84,8 @@ async def _serve(settings: Settings, say: Say, *, api: bool, work: bool) -> None
                 for line in _models(worker):
                     say(line)
         if api:
-            say(f"make a key with: dfedge keys create --data-dir {settings.data_dir} NAME")
+            folder = f"--data-dir {settings.data_dir} " if settings.is_sqlite else ""
+            say(f"make a key with: dfedge keys create {folder}NAME")
         await stopping.wait()
         say(
             f"stopping: what runs has {PATIENCE_SECONDS} s to end, what waits is kept; "
