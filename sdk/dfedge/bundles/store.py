@@ -23,8 +23,8 @@ from dfedge.bundles.bundle import Bundle, load_bundle, read_card
 from dfedge.bundles.card import DetectorCard, FaceDetectorCard
 from dfedge.errors import BundleError, BundleFormatError, BundleNotFoundError
 
-DEFAULT_MODEL = "dfedge-b0-int8"
-"""The detector used when none is named: the small form of ``dfedge-b0``."""
+DEFAULT_MODEL = "dfedge-efficientnet-b0-int8"
+"""The detector used when none is named: the small form of ``dfedge-efficientnet-b0``."""
 
 FACE_MODEL = "blazeface-full-range"
 """The face detector that all detectors of this project were trained with."""
