@@ -100,6 +100,6 @@ def _openapi() -> OpenAPIConfig:
         components=openapi.COMPONENTS,
         security=openapi.SECURITY,
         use_handler_docstrings=True,
-        path="/v1",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        path="/v1/openapi.json",
+        render_plugins=[JsonRenderPlugin(path="/")],
     )

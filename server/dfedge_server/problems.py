@@ -20,6 +20,9 @@ from litestar.exceptions import (
     SerializationException,
     ValidationException,
 )
+from obstore.exceptions import BaseError as StorageError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from dfedge import errors
 from dfedge.escalation.wire import Problem
@@ -253,10 +256,19 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
     return _respond(request, _problem("internal_error", ""))
 
 
+def on_outage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's handler of a database or storage that does not answer."""
+    _log.error("database or storage failed", exc_info=error)
+    return _respond(request, _problem("unavailable", ""), {"Retry-After": "10"})
+
+
 HANDLERS: Final[dict[int | type[Exception], Any]] = {
     HTTPException: on_http_exception,
     InternalServerException: on_exception,
     errors.DfedgeError: on_dfedge_error,
+    OperationalError: on_outage,
+    PoolTimeoutError: on_outage,
+    StorageError: on_outage,
     Exception: on_exception,
 }
 """For ``Litestar(exception_handlers=...)``."""
