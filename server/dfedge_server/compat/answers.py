@@ -15,7 +15,7 @@ from dfedge_server.compat.schemas import (
     Result,
     VideoDetection,
 )
-from dfedge_server.compat.threshold import label
+from dfedge_server.compat.threshold import decide
 
 ENSEMBLE: Final = "ensemble"
 
@@ -27,9 +27,10 @@ def prediction(done: Escalation, net: Networks, threshold: float | None) -> Pred
     opinion = _opinion(verdict.opinions, net)
     if opinion is not None and opinion.fake_probability is not None:
         own, probability = opinion.label, opinion.fake_probability
+    said, reasons = decide(own, probability, reasons, threshold)
     return Prediction(
         df_probability=probability,
-        prediction=label(own, probability, reasons, threshold),
+        prediction=said,
         net=ENSEMBLE if opinion is None else opinion.model,
         threshold=_threshold(done, threshold),
         reasons=reasons,
@@ -109,7 +110,7 @@ def _result(
     done: Escalation,
     threshold: float | None,
 ) -> Result:
-    said = label(own, probability, reasons, threshold)
+    said, reasons = decide(own, probability, reasons, threshold)
     real = None if probability is None else 1.0 - probability
     sides = {Label.FAKE: probability, Label.REAL: real}
     return Result(

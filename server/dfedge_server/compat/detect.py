@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from litestar import Request, post
 from litestar.params import QueryParameter
@@ -21,6 +22,7 @@ from dfedge_server.problems import ProblemError
 from dfedge_server.security.guards import requires
 from dfedge_server.security.middleware import WITHOUT_KEY
 from dfedge_server.security.principal import Principal, Scope
+from dfedge_server.services import Services
 
 MAX_FILES: Final = 32
 """In one batch."""
@@ -71,7 +73,8 @@ async def detect(request: Request[Principal, Any, Any]) -> Detection:
     **_SHARED,
 )
 async def detect_batch(request: Request[Principal, Any, Any]) -> BatchDetection:
-    """Takes a form with parts ``files``. A file that cannot be judged does not spoil the others."""
+    """Takes a form with parts ``files``, each a picture or clip. One that turns out unreadable does
+    not spoil the others."""
     asker = Asker.of(request)
     received = await _receive(request, asker, "files", MAX_FILES)
     asked = []
@@ -140,7 +143,7 @@ async def _receive(
                         headers=HANG_UP,
                     )
                 begun.append(new_job_id())
-                stored = await store(services, limited(part, limit), job_id=begun[-1], part=CLIP)
+                stored = await _store(services, part, limit, begun[-1])
                 received.append((_name(part), stored))
             if not received:
                 raise ProblemError("parts_mismatch", f"The part `{field}` is missing.")
@@ -148,6 +151,14 @@ async def _receive(
             await discard(services, begun)
             raise
     return received
+
+
+async def _store(services: Services, part: Part, limit: int, job_id: UUID) -> StoredPart:
+    try:
+        return await store(services, limited(part, limit), job_id=job_id, part=CLIP)
+    except ProblemError as error:
+        detail = error.detail.replace(f"The part {CLIP!r}", f"The file {_name(part)!r}")
+        raise ProblemError(error.code, detail, headers=HANG_UP) from None
 
 
 def _name(part: Part) -> str:

@@ -39,16 +39,19 @@ async def write(session: AsyncSession, threshold: float | None) -> float | None:
     return before
 
 
-def label(
+def decide(
     own: Label, probability: float | None, reasons: tuple[Reason, ...], threshold: float | None
-) -> Label:
-    """The label by the administrator's threshold, or the verdict's own where there is none.
+) -> tuple[Label, tuple[Reason, ...]]:
+    """Label and reasons by the administrator's threshold, or the verdict's own without one.
 
     A verdict that is UNCERTAIN because the faces could not be judged stays so: a threshold decides
     what a score means, and there the score means nothing.
     """
     if threshold is None or probability is None:
-        return own
+        return own, reasons
     if own is Label.UNCERTAIN and not set(reasons) <= _OF_THE_SCORE:
-        return own
-    return Label.FAKE if probability >= threshold else Label.REAL
+        return own, reasons
+    others = tuple(reason for reason in reasons if reason not in _OF_THE_SCORE)
+    if probability >= threshold:
+        return Label.FAKE, (Reason.SCORE_ABOVE_FAKE_THRESHOLD, *others)
+    return Label.REAL, (Reason.SCORE_BELOW_REAL_THRESHOLD, *others)

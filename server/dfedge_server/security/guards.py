@@ -30,7 +30,7 @@ def requires(scope: Scope) -> Guard:
             )
         if not principal.may(scope):
             raise PermissionDeniedException(
-                f"this key lacks the scope {scope!r}", extra={"code": "scope_missing"}
+                f"this key lacks the scope {scope.value}", extra={"code": "scope_missing"}
             )
 
     return guard

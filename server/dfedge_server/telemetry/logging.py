@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from dfedge_server.settings import Settings
 from dfedge_server.telemetry.redact import redact
 
+_FIRST = ("timestamp", "level", "logger", "event", "request_id", "job_id")
 _QUIET = {
     "uvicorn.access": logging.CRITICAL,  # its lines hold queries; ours are told by requests.py
     "uvicorn.error": logging.WARNING,
@@ -79,7 +80,9 @@ def _formatter(as_text: bool, *, colors: bool) -> logging.Formatter:
 
 
 def _redact_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    return {key: redact(value) for key, value in event.items()}
+    """Also puts first what every line has."""
+    ordered = {key: event[key] for key in _FIRST if key in event} | event
+    return {key: redact(value) for key, value in ordered.items()}
 
 
 def _attach(handler: logging.Handler, level: int) -> None:

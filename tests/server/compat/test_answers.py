@@ -23,7 +23,7 @@ from dfedge.verdict import (
 )
 from dfedge_server.compat import answers
 from dfedge_server.compat.schemas import Networks
-from dfedge_server.compat.threshold import label
+from dfedge_server.compat.threshold import decide
 
 SCORE = (Reason.SCORE_IN_UNSURE_BAND,)
 BLURRED = (Reason.TOO_BLURRY,)
@@ -101,7 +101,12 @@ def test_a_threshold_decides_what_a_score_means_and_nothing_else(
     expected: Label,
 ) -> None:
     """Without a face, or with faces that cannot be judged, no threshold takes a side."""
-    assert expected == label(own, probability, reasons, threshold)
+    said, why = decide(own, probability, reasons, threshold)
+    assert expected == said
+    if expected is Label.FAKE:
+        assert (Reason.SCORE_ABOVE_FAKE_THRESHOLD,) == why
+    if expected is Label.REAL:
+        assert (Reason.SCORE_BELOW_REAL_THRESHOLD,) == why
 
 
 def test_no_face_is_never_a_number() -> None:
