@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -131,36 +132,55 @@ def heavy_tier(bundle_name: str, threads: int) -> Iterator[Callable[[Job], None]
     tier.close()
 
 
-def compare(
-    bundle_name: str, job: Job, *, threads: int, at_once: int, rounds: int
-) -> tuple[float, float, float]:
-    """Crops a second of the bare loop and of the tier (medians), and the median of their ratios.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The bare loop beside the tier.
 
-    The ratio is taken round by round, so that what else the machine does weighs on both alike.
+    Attributes:
+        bare_rate, tier_rate: crops a second, medians.
+        ratio: median of the ratios of both, round by round, so that what else the machine does
+            weighs on both alike.
+        bare_cpu_ms, tier_cpu_ms: processor time of a crop, that of all processes.
     """
-    bare, tier = [], []
+
+    bare_rate: float
+    tier_rate: float
+    ratio: float
+    bare_cpu_ms: float
+    tier_cpu_ms: float
+
+
+def compare(bundle_name: str, job: Job, *, threads: int, at_once: int, rounds: int) -> Comparison:
+    """Both in turns."""
+    bare, tier, cpu = [], [], [0.0, 0.0]
     with ExitStack() as stack:
         loop = stack.enter_context(bare_loop(bundle_name, job, threads))
         judge = stack.enter_context(heavy_tier(bundle_name, threads))
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
 
-        def seconds(work: Callable[[], None]) -> float:
-            started = time.perf_counter()
+        def seconds(work: Callable[[], None], which: int) -> float:
+            started, used = time.perf_counter(), _cpu_seconds()
             for done in [pool.submit(work) for _ in range(at_once)]:
                 done.result()
+            cpu[which] += _cpu_seconds() - used
             return time.perf_counter() - started
 
         for number in range(rounds + 1):
-            took = (seconds(loop), seconds(lambda: judge(job)))
-            if number:  # the first is for caches
-                bare.append(took[0])
-                tier.append(took[1])
+            took = (seconds(loop, 0), seconds(lambda: judge(job), 1))
+            if number == 0:  # it is for caches
+                cpu[:] = [0.0, 0.0]
+                continue
+            bare.append(took[0])
+            tier.append(took[1])
     crops = at_once * len(job.patches)
     ratios = [alone / whole for alone, whole in zip(bare, tier, strict=True)]
-    return (
+    bare_cpu, tier_cpu = (1000 * seconds / (rounds * crops) for seconds in cpu)
+    return Comparison(
         crops / statistics.median(bare),
         crops / statistics.median(tier),
         statistics.median(ratios),
+        bare_cpu,
+        tier_cpu,
     )
 
 
@@ -211,6 +231,17 @@ def show_memory(bundle_name: str) -> None:
     tier.close()
 
 
+def _cpu_seconds() -> float:
+    """Of this process, of its children, and of theirs that have ended."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    total = time.process_time()
+    own = os.getpid()
+    for child in Path(f"/proc/self/task/{own}/children").read_text(encoding="ascii").split():
+        fields = Path(f"/proc/{child}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        total += sum(map(int, fields[11:15])) / ticks
+    return total
+
+
 def _peak_bytes(*, reset: bool = False) -> int:
     """Peak of resident memory of this process; ``reset`` begins to measure now."""
     if reset:
@@ -237,18 +268,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for model in options.models:
             bundle = make_bundle(model, None, folder)
             for at_once in options.at_once:
-                bare, tier, ratio = compare(
+                told = compare(
                     bundle,
                     job,
                     threads=options.threads,
                     at_once=at_once,
                     rounds=options.rounds,
                 )
-                held = "holds" if ratio >= WANTED else f"under {WANTED}"
+                held = "holds" if told.ratio >= WANTED else f"under {WANTED}"
                 print(
                     f"{model}, {len(job.patches)} crops a job, {at_once} at once, "
-                    f"{options.threads} thread(s): bare loop {bare:.1f} crops/s, heavy tier "
-                    f"{tier:.1f} crops/s, ratio {ratio:.2f} ({held})",
+                    f"{options.threads} thread(s):\n"
+                    f"  bare loop {told.bare_rate:.1f} crops/s, heavy tier {told.tier_rate:.1f}, "
+                    f"ratio {told.ratio:.2f} ({held})\n"
+                    f"  processor time of a crop {told.bare_cpu_ms:.1f} ms and "
+                    f"{told.tier_cpu_ms:.1f} ms, ratio "
+                    f"{told.bare_cpu_ms / told.tier_cpu_ms:.2f}",
                     flush=True,
                 )
     if not options.no_attacks:

@@ -6,10 +6,10 @@ Runs in a child of :mod:`dfedge_server.heavy.sandbox_main`, for one source.
 from __future__ import annotations
 
 import os
-import queue
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -45,8 +45,10 @@ from dfedge_server.heavy.exchange import (
 )
 from dfedge_server.heavy.landlock import code_folders, read_only
 
-AHEAD: Final = 4
-"""Frames told of before they are asked for, so that models need not wait for decoding."""
+AHEAD: Final = 16
+"""Messages that may wait to be taken, so that models need not wait for decoding ..."""
+AHEAD_BYTES: Final = 64 * 1024**2
+"""... with so many pixels together."""
 
 _LIMITS: Final = MediaLimits(max_pixels=MAX_PIXELS)
 _LOSSY_AND_NOT: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -209,27 +211,55 @@ class _Teller:
 
     def __init__(self, talk: socket.socket) -> None:
         self._talk = talk
-        self._waiting: queue.Queue[tuple[bytes, Sequence[Image]] | None] = queue.Queue(AHEAD)
+        self._waiting: deque[tuple[bytes, Sequence[Image]]] = deque()
+        self._held_bytes = 0
+        self._finished = False
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def tell(self, answer: Answer, pixels: Sequence[Image] = ()) -> None:
         """Tell next; waits while too much waits already."""
-        self._waiting.put((pack(answer), pixels))
+        size = _bytes_of(pixels)
+        with self._changed:
+            while self._waiting and (
+                len(self._waiting) >= AHEAD or self._held_bytes + size > AHEAD_BYTES
+            ):
+                self._changed.wait()
+            self._waiting.append((pack(answer), pixels))
+            self._held_bytes += size
+            self._changed.notify_all()
 
     def finish(self) -> None:
         """Wait until all is told."""
-        self._waiting.put(None)
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
         try:
-            while (message := self._waiting.get()) is not None:
+            while (message := self._next()) is not None:
                 self._talk.sendall(message[0])
                 for pixels in message[1]:
                     self._talk.sendall(np.ascontiguousarray(pixels).data)
         except OSError:
             os._exit(1)  # nobody listens any more
+
+    def _next(self) -> tuple[bytes, Sequence[Image]] | None:
+        with self._changed:
+            while not self._waiting and not self._finished:
+                self._changed.wait()
+            if not self._waiting:
+                return None
+            message = self._waiting.popleft()
+            self._held_bytes -= _bytes_of(message[1])
+            self._changed.notify_all()
+            return message
+
+
+def _bytes_of(pixels: Sequence[Image]) -> int:
+    return sum(each.nbytes for each in pixels)
 
 
 def _die_with(talk: socket.socket) -> None:

@@ -101,9 +101,9 @@ class Run:
         )
 
     def evidence(
-        self, verdict: Verdict, map_done: Callable[[int, int], None]
+        self, verdict: Verdict, *, heat: bool, map_done: Callable[[int, int], None]
     ) -> tuple[Evidence, ...]:
-        """The pictures it kept, heat maps those of the person who decides its own verdict."""
+        """The pictures it kept; ``heat`` asks for maps of who decides its own verdict."""
         card = self.chosen.card
         decides = suspect(
             verdict.tracks,
@@ -112,7 +112,8 @@ class Run:
             clip_frames=card.input.frames,
         )
         return self.pipeline.evidence(
-            heat_of=None if decides is None else decides.track_id, map_done=map_done
+            heat_of=decides.track_id if heat and decides is not None else None,
+            map_done=map_done,
         )
 
 

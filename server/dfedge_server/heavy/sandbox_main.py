@@ -32,7 +32,7 @@ NUMBER_BYTES: Final = 8
 """Of the number that follows each command, and of each answer."""
 
 OPEN_FILES: Final = 64
-NICER: Final = 5
+NICER: Final = 2
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_SET_NO_NEW_PRIVS = 38

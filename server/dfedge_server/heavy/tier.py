@@ -13,7 +13,7 @@ import msgspec
 from dfedge.bundles import store
 from dfedge.errors import MediaFormatError
 from dfedge.escalation.wire import ModelState, Stage, Submission
-from dfedge.verdict import ModelInfo, Timing, Verdict
+from dfedge.verdict import Label, ModelInfo, Timing, Verdict
 from dfedge_server.heavy.choice import choose, notes_on, policy_of
 from dfedge_server.heavy.exchange import OpenClip
 from dfedge_server.heavy.fetch import fetch
@@ -255,10 +255,12 @@ def _judge(runs: Sequence[Run], facts: Facts, tell: Tell) -> list[Judged]:
 def _evidence(
     runs: Sequence[Run], judged: Sequence[Judged], fused: Fused, tell: Tell
 ) -> tuple[EvidencePicture, ...]:
-    """Pictures of the people, heat maps of the most suspicious."""
+    """Pictures of the people; heat maps, which cost 64 scores each, where there is a suspicion."""
     run, own = next((run, each) for run, each in zip(runs, judged, strict=True) if run.shows)
     tell(Stage(name="evidence"))
     evidence = run.evidence(
-        own.verdict, lambda done, total: tell(Stage(name="evidence", done=done, total=total))
+        own.verdict,
+        heat=fused.judgement.label is not Label.REAL,
+        map_done=lambda done, total: tell(Stage(name="evidence", done=done, total=total)),
     )
     return pictures(evidence, fused.leading.verdict.tracks, model=run.chosen.card.name)
