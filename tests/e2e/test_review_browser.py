@@ -23,8 +23,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 Page = Any
 Locator = Any
 
-SECONDS = 120_000
-"""Milliseconds that a verdict may take on a busy machine."""
+MILLISECONDS = 120_000
+"""That a verdict, or anything else, may take on a busy machine."""
 
 COLLECT = """
 window.violations = [];
@@ -179,6 +179,11 @@ class Desk:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url("**/review")
 
+    def wait_for_verdict(self) -> None:
+        """Until the page shows one and its scripts have run."""
+        self.page.locator("#headline").wait_for()
+        self.page.wait_for_load_state("load")
+
     def tab_to(self, wanted: Locator, most: int = 80) -> None:
         """Press Tab until the focus is there; each stop on the way must show that it has it."""
         for _ in range(most):
@@ -213,6 +218,7 @@ def desk(chromium: Any, server: LiveServer, tmp_path: Path) -> Iterator[NewDesk]
     def open_desk(**options: Any) -> Desk:
         named: dict[str, Any] = {"viewport": {"width": 1200, "height": 850}}
         context = chromium.new_context(**(named | {"color_scheme": "light"} | options))
+        context.set_default_timeout(MILLISECONDS)
         context.add_init_script(COLLECT)
         contexts.append(context)
         one = Desk(server, context.new_page(), shots)
@@ -243,7 +249,7 @@ def test_an_analyst_takes_a_clip_from_upload_to_decision(
     page.wait_for_url("**/review/*-*")
     sync_api.expect(page.locator("#stage, #headline")).not_to_be_empty()
     page.screenshot(path=at.shots / "progress.png")
-    page.locator("#headline").wait_for(timeout=SECONDS)
+    at.wait_for_verdict()
     at.check("verdict")
     shown = page.locator("main").inner_text()
     assert "No heavier model is installed" in shown
@@ -304,7 +310,7 @@ def test_everything_can_be_done_by_keyboard(desk: NewDesk, server: LiveServer, c
     at.tab_to(page.get_by_role("button", name="Upload and judge"))
     keys.press("Enter")
     page.wait_for_url("**/review/*-*")
-    page.locator("#headline").wait_for(timeout=SECONDS)
+    at.wait_for_verdict()
 
     stops = page.locator("#timeline .stop")
     at.tab_to(page.locator("#timeline .stop[tabindex='0']"))
@@ -382,7 +388,7 @@ def test_without_scripts_everything_works_as_plain_forms(desk: NewDesk, fresh_cl
     at.page.locator("#file").set_input_files(fresh_clip)
     at.page.get_by_role("button", name="Upload and judge").click()
     at.page.wait_for_url("**/review/*-*")
-    at.page.locator("#headline").wait_for(timeout=SECONDS)
+    at.wait_for_verdict()
     at.page.get_by_role("radio", name="Fake").check()
     at.page.get_by_label("Why").fill("Two brows.")
     at.page.get_by_role("button", name="Record as Ana Ibáñez").click()
@@ -398,7 +404,7 @@ def test_progress_is_asked_for_where_events_do_not_come(desk: NewDesk, fresh_cli
     at.page.locator("#file").set_input_files(fresh_clip)
     at.page.get_by_role("button", name="Upload and judge").click()
     at.page.locator("#stage").wait_for()
-    at.page.locator("#headline").wait_for(timeout=SECONDS)
+    at.wait_for_verdict()
 
 
 def test_a_link_in_another_sites_page_opens_signed_in(desk: NewDesk, judged: str) -> None:
@@ -408,7 +414,7 @@ def test_a_link_in_another_sites_page_opens_signed_in(desk: NewDesk, judged: str
     elsewhere = at.server.url.replace("127.0.0.1", "localhost")
     at.page.goto(f"{elsewhere}/review/sign-in")
     at.page.evaluate("address => location.assign(address)", at.server.url + judged)
-    at.page.locator("#headline").wait_for()
+    at.wait_for_verdict()
 
 
 def test_a_verdict_prints_without_its_controls(desk: NewDesk, judged: str) -> None:
