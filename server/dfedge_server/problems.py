@@ -223,7 +223,9 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return _respond(request, _problem("invalid_request", _what_does_not_fit(error)))
     given = str(error.extra.get("code")) if isinstance(error.extra, dict) else ""
     if given in PROBLEMS:
-        detail = f"{error.detail[:1].upper()}{error.detail[1:]}. {PROBLEMS[given][2]}"
+        way_out = PROBLEMS[given][2]
+        said = f"{error.detail[:1].upper()}{error.detail[1:]}. {way_out}"
+        detail = way_out if given == "key_missing" else said
         return _respond(request, _problem(given, detail), error.headers)
     code = _OF_STATUS.get(error.status_code)
     if code is None:

@@ -23,7 +23,7 @@ from dfedge_server.escalations.intake import (
 )
 from dfedge_server.escalations.parts import HANG_UP, Part, body, form_parts, limited
 from dfedge_server.escalations.sniff import HEAD_BYTES, media_type, why_refused
-from dfedge_server.problems import ProblemError
+from dfedge_server.problems import PROBLEMS, ProblemError
 from dfedge_server.services import Services
 
 MAX_MANIFEST_BYTES: Final = 4 * 1024**2
@@ -86,7 +86,10 @@ async def store(
     """
     head, rest = await _with_head(pieces)
     if problem := why_refused(head, crop=crop):
-        raise ProblemError("media_unsupported", f"The part {part!r} {problem}.", headers=HANG_UP)
+        way_out = PROBLEMS["media_unsupported"][2]
+        raise ProblemError(
+            "media_unsupported", f"The part {part!r} {problem}. {way_out}", headers=HANG_UP
+        )
     digest = hashlib.sha256()
     size = 0
 
@@ -116,7 +119,7 @@ def new_job_id() -> UUID:
 async def _read_manifest(parts: AsyncIterator[Part]) -> Submission:
     part = await anext(parts, None)
     if part is None or part.name != MANIFEST:
-        raise ProblemError("parts_mismatch", "The first part is not `manifest`.", headers=HANG_UP)
+        raise _mismatch("The first part is not `manifest`.")
     return read_submission(await _small(limited(part, MAX_MANIFEST_BYTES)))
 
 
@@ -149,13 +152,18 @@ def _refuse_unexpected(name: str, expected: frozenset[str], stored: Mapping[str,
         problem = f"The part {name[:64]!r} is not one that the manifest names."
     else:
         return
-    raise ProblemError("parts_mismatch", problem, headers=HANG_UP)
+    raise _mismatch(problem)
 
 
 def _refuse_missing(missing: frozenset[str]) -> None:
     if missing:
         names = ", ".join(map(repr, sorted(missing)[:5]))
-        raise ProblemError("parts_mismatch", f"Parts are missing: {names}.")
+        raise _mismatch(f"Parts are missing: {names}.")
+
+
+def _mismatch(problem: str) -> ProblemError:
+    way_out = PROBLEMS["parts_mismatch"][2]
+    return ProblemError("parts_mismatch", f"{problem} {way_out}", headers=HANG_UP)
 
 
 async def _small(pieces: AsyncIterator[bytes]) -> bytes:
