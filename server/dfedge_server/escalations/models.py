@@ -34,7 +34,7 @@ async def list_models(services: Services) -> ModelList:
     if models and not any(model.heavy for model in models):
         notes += (NOTHING_HEAVY,)
     policy = (
-        "The logits of all opinions are averaged by weight; "
-        f"the device's own opinion counts {settings.device_weight:g}."
+        "The weighted mean of the calibrated log-odds of all opinions; "
+        f"the device's own has weight {settings.device_weight:g}."
     )
     return ModelList(models=models, policy=policy, notes=notes)
