@@ -14,7 +14,16 @@ import pytest
 
 from dfedge.bundles.bundle import load_bundle
 from dfedge.bundles.card import CropContract
-from dfedge.crops import MAX_CROP_SIDE, CropBox, Preprocessor, crop_box, cut, measure_quality
+from dfedge.crops import (
+    MAX_CROP_SIDE,
+    CropBox,
+    Patch,
+    Preprocessor,
+    crop_box,
+    cut,
+    measure_quality,
+    visible,
+)
 from dfedge.types import Box
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "crop_boxes.json"
@@ -221,3 +230,17 @@ def test_golden_vectors_are_exact_where_binary_fractions_allow() -> None:
         y = math.floor((top + bottom) / 2 - height * scale / 2 + half)
         wide, high = (max(1, math.floor(n * scale + half)) for n in (width, height))
         assert [x, y, x + wide, y + high] == case["crop"]
+
+
+def test_a_patch_gives_what_the_frame_gives() -> None:
+    """Cut, padded and visible pixels are those of the whole frame wherever it shows the box."""
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    patch = Patch(frame[10:60, 30:80], 30, 10, 80, 60)
+    assert Patch.whole(frame).is_whole
+    assert not patch.is_whole
+    for box in (CropBox(40, 20, 60, 50), CropBox(50, 30, 90, 75), CropBox(30, 10, 80, 60)):
+        assert patch.shows(box)
+        assert np.array_equal(cut(frame, box, 7), patch.cut(box, 7))
+        assert np.array_equal(visible(frame, box), patch.visible(box))
+    for box in (CropBox(29, 20, 60, 50), CropBox(40, 9, 60, 50), CropBox(-5, -5, 90, 75)):
+        assert not patch.shows(box)
