@@ -307,7 +307,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600.0, help="of all runs together")
     parser.add_argument("--rate", type=float, default=2.0, help="requests a second")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two samples")
-    parser.add_argument("--warm-up", type=float, default=120.0, help="seconds left out of slopes")
+    parser.add_argument("--warm-up", type=float, default=300.0, help="seconds left out of slopes")
     parser.add_argument("--folder", type=Path, help="where to keep it, to go on later")
     parser.add_argument("--sqlite", action="store_true", help="API and worker in one, on SQLite")
     arguments = parser.parse_args()
