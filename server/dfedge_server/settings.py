@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     """Threads of each model; empty: the runtime's choice."""
     frames: int = Field(default=20, ge=1, le=120)
     """Frames looked at in a clip unless the client says otherwise."""
-    heatmaps: int = Field(default=3, ge=0, le=20)
+    heatmaps: int = Field(default=1, ge=0, le=20)
     """Heat maps of the most suspicious person, where the model allows them."""
     workers: int = Field(default=1, ge=1)
     """Jobs a worker process does at once."""
