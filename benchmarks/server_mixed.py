@@ -36,7 +36,7 @@ from skimage import data
 from benchmarks.clips import make_clip
 from benchmarks.server_api import submission
 from benchmarks.servers import Server, postgres, serve
-from benchmarks.watching import descriptors, resident_mb, slope, sparkline
+from benchmarks.watching import descriptors, file_sizes, resident_mb, slope, sparkline
 from dfedge.escalation import wire
 
 KEEP = 40
@@ -223,7 +223,7 @@ class Run:
     async def _sample(self, load: Load, processes: dict[str, int], open_requests: int) -> Any:
         metrics = (await load.client.get("/metrics")).text
         seconds, load.seconds = sorted(load.seconds), []
-        media = [path for path in (self.folder / "media").rglob("*") if path.is_file()]
+        sizes = file_sizes(self.folder / "media")
         return {
             **{f"{name} MB": resident_mb(pid) for name, pid in processes.items()},
             **{f"{name} descriptors": descriptors(pid) for name, pid in processes.items()},
@@ -237,8 +237,8 @@ class Run:
                 for line in metrics.splitlines()
                 if line.startswith(('dfedge_jobs{state="queued"', 'dfedge_jobs{state="running"'))
             ),
-            "blobs": len(media),
-            "blob MB": sum(path.stat().st_size for path in media) / 1e6,
+            "blobs": len(sizes),
+            "blob MB": sum(sizes) / 1e6,
             "open requests": open_requests,
             "p50 ms": 1000 * seconds[len(seconds) // 2] if seconds else 0.0,
             "p99 ms": 1000 * seconds[int(len(seconds) * 0.99)] if seconds else 0.0,

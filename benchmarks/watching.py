@@ -39,6 +39,18 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def file_sizes(folder: Path) -> list[int]:
+    """Bytes of each file below a folder that others write to and delete from."""
+    found = []
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file():
+                found.append(path.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return found
+
+
 def slope(points: Iterable[tuple[int, float, float]]) -> float:
     """Least-squares slope of value over time, with a level of its own for each run.
 
