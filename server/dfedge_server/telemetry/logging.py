@@ -81,7 +81,7 @@ def _formatter(as_text: bool, *, colors: bool) -> logging.Formatter:
 
 def _redact_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Also puts first what every line has."""
-    ordered = {key: event[key] for key in _FIRST if key in event} | event
+    ordered = {key: event[key] for key in _FIRST if key in event} | dict(event)
     return {key: redact(value) for key, value in ordered.items()}
 
 

@@ -23,7 +23,7 @@ from dfedge_server.services import Services
 BLOB_SECONDS = 300.0
 """The store is listed no more often than this to add up its bytes."""
 
-disable_created_metrics()  # a second series for each counter that nobody asked for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody asked for
 REGISTRY = CollectorRegistry()
 for _collector in (ProcessCollector, PlatformCollector, GCCollector):
     _collector(registry=REGISTRY)
