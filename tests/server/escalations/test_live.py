@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 import msgspec
+from tests.server.conftest import LiveServer, StartServer
 
 from dfedge.escalation.wire import Escalation, State
 from dfedge.verdict import Label
 from dfedge_server.security.principal import Scope
-from tests.server.conftest import LiveServer, StartServer
 
 MANIFEST = msgspec.json.encode({"kind": "clip", "name": "portrait.mp4", "frames": 6})
 
