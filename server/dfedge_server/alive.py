@@ -1,4 +1,4 @@
-"""Whether the worker of this machine shows life: ``python -m dfedge_server.alive`` (exit code 0, 1).
+"""Whether the worker of this machine shows life: ``python -m dfedge_server.alive`` (exits 0 or 1).
 
 For containers that run ``dfedge serve worker``, which answers no HTTP. It reads the database that
 the worker writes its signs of life to, and loads no model.
