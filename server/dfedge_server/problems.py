@@ -21,8 +21,6 @@ from litestar.exceptions import (
     ValidationException,
 )
 from obstore.exceptions import BaseError as StorageError
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from dfedge import errors
 from dfedge.escalation.wire import Problem
@@ -251,26 +249,17 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
         return _respond(
             request, _problem("malformed_request", "The body is not the JSON expected.")
         )
-    if isinstance(error, AWAY):
-        _log.error("the database does not answer: %s", str(error).partition("\n")[0])
-        return _respond(request, _problem("unavailable", ""))
+    if isinstance(error, (*AWAY, StorageError)):
+        _log.error("database or storage: %s", str(error).partition("\n")[0])
+        return _respond(request, _problem("unavailable", ""), {"Retry-After": "10"})
     _log.error("request failed", exc_info=error)
     return _respond(request, _problem("internal_error", ""))
-
-
-def on_outage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's handler of a database or storage that does not answer."""
-    _log.error("database or storage failed", exc_info=error)
-    return _respond(request, _problem("unavailable", ""), {"Retry-After": "10"})
 
 
 HANDLERS: Final[dict[int | type[Exception], Any]] = {
     HTTPException: on_http_exception,
     InternalServerException: on_exception,
     errors.DfedgeError: on_dfedge_error,
-    OperationalError: on_outage,
-    PoolTimeoutError: on_outage,
-    StorageError: on_outage,
     Exception: on_exception,
 }
 """For ``Litestar(exception_handlers=...)``."""
