@@ -74,9 +74,10 @@ class Judge:
     """Does jobs; one for a worker process."""
 
     def __init__(
-        self, services: Services, tier: HeavyTier, executor: Executor, *, worker: str
+        self, services: Services, tier: HeavyTier, executor: Executor, *, worker: str, scratch: Path
     ) -> None:
         self._services = services
+        self._scratch = scratch
         self._tier = tier
         self._executor = executor
         self._worker = worker
@@ -134,17 +135,17 @@ class Judge:
                 _end(job, State.FAILED)
                 job.problem = msgspec.to_builtins(lost_worker(job.attempts))
                 return None
-            run.attempt = job.attempts + 1
-            job.attempts = run.attempt
+            job.attempts += 1
             job.worker = self._worker
             job.state = State.RUNNING
             job.started_at = datetime.now(UTC)
             job.stage = msgspec.to_builtins(run.stage)
+        run.attempt = job.attempts
         return job
 
     async def _compute(self, run: Run, job: Job) -> HeavyResult:
         """The verdict; in a folder that is gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="dfedge-job-") as folder:
+        with tempfile.TemporaryDirectory(prefix="job-", dir=self._scratch) as folder:
             media = await self._download(job, Path(folder))
             submission = msgspec.convert(job.submission, Submission)
             self._running.add(run)
@@ -197,20 +198,22 @@ class Judge:
         written: Stage | None = None
         while True:
             await asyncio.sleep(STAGE_SECONDS)
+            stage = run.stage
             try:
-                if not await self._touch(run, None if run.stage == written else run.stage):
+                if not await self._touch(run, None if stage == written else stage):
                     run.stopped = True
                     return
-                written = run.stage
+                written = stage
             except Exception:
                 _log.warning("the progress of job %s cannot be written", run.job_id, exc_info=True)
 
     async def _touch(self, run: Run, stage: Stage | None) -> bool:
         """Write the stage, where there is one; whether the job is still this run's."""
-        async with self._services.db.session() as session:
-            if stage is None:
+        if stage is None:
+            async with self._services.db.reading() as session:
                 job = await session.get(Job, run.job_id)
-                return job is not None and job.state not in FINAL and self._is_mine(job, run)
+            return job is not None and job.state not in FINAL and self._is_mine(job, run)
+        async with self._services.db.session() as session:
             changed = await session.execute(
                 update(Job)
                 .where(Job.id == run.job_id, Job.state == State.RUNNING)

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
@@ -38,6 +39,7 @@ from dfedge_server.work.queue import (
     WEBHOOKS,
     quieten,
 )
+from dfedge_server.work.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from dfedge_server.heavy.tier import HeavyTier
@@ -80,6 +82,7 @@ class WorkerProcess:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loaded_at = datetime.now(UTC)
         self._tasks: list[asyncio.Task[None]] = []
+        self._folders = ExitStack()
 
     @property
     def models(self) -> tuple[ModelState, ...]:
@@ -102,7 +105,13 @@ class WorkerProcess:
         self._loaded_at = datetime.now(UTC)
         self._tier = await asyncio.to_thread(self._open_tier, settings)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="judge")
-        self._judge = Judge(self._services, self._tier, self._threads, worker=self.executor_id)
+        self._judge = Judge(
+            self._services,
+            self._tier,
+            self._threads,
+            worker=self.executor_id,
+            scratch=self._folders.enter_context(scratch_folder()),
+        )
         await self._show_life()
         await self._launch()
         beat = min(5.0, settings.worker_timeout_seconds / 4)
@@ -134,6 +143,7 @@ class WorkerProcess:
             self._threads.shutdown(wait=False, cancel_futures=True)
         if self._tier is not None:
             await asyncio.to_thread(self._tier.close)
+        self._folders.close()
 
     async def _launch(self) -> None:
         settings = self._services.settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ class MadeTier:
     Attributes:
         failures: raised one after the other, before it answers.
         hold: while set, a job runs on until it is cancelled or this is cleared.
+        stopped: set once a job that was held has been cancelled.
         seen: names and media of what it was asked to judge.
     """
 
@@ -42,6 +44,7 @@ class MadeTier:
     def __init__(self) -> None:
         self.failures: list[Exception] = []
         self.hold = threading.Event()
+        self.stopped = threading.Event()
         self.seen: list[tuple[str, dict[str, bytes]]] = []
 
     def models(self) -> tuple[ModelState, ...]:
@@ -74,8 +77,9 @@ class MadeTier:
         progress(Stage(name="models", done=1, total=2))
         while self.hold.is_set():
             if cancelled():
+                self.stopped.set()
                 raise InterruptedError("cancelled")
-            threading.Event().wait(0.02)
+            time.sleep(0.02)
         if self.failures:
             raise self.failures.pop(0)
         picture = EvidencePicture(

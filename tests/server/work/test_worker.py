@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,6 +78,7 @@ async def test_a_stopped_worker_hands_its_job_back(services: Services, tier: Mad
         await until(runs)
     job = await job_of(services, job_id)
     assert ("queued", 0, None) == (job.state, job.attempts, job.worker)
+    assert await asyncio.to_thread(tier.stopped.wait, 30)
     tier.hold.clear()
     async with working(services, tier):
         job = await ended(services, job_id)
@@ -123,6 +125,7 @@ async def test_only_the_silent_are_taken_over(
             await until(runs)
             # It dies: its row and what it holds stay.
             monkeypatch.setattr(first, "_hand_back", first._show_life)
+        assert await asyncio.to_thread(tier.stopped.wait, 30)
         tier.hold.clear()
         seen_at = datetime.now(UTC) + timedelta(seconds=seconds_from_now)
         async with services.db.session() as session:
