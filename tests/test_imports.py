@@ -50,7 +50,7 @@ def imported_packages(folder: Path) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("package", sorted(ROOTS))
 def test_dependencies_point_one_way(package: str) -> None:
-    """tools -> edge_models and sdk; server -> sdk; edge_models and sdk know nothing of the others."""
+    """tools -> edge_models, sdk; server -> sdk; edge_models and sdk know nothing of the others."""
     others = set(ROOTS) - {package} - ALLOWED[package]
     modules = imported_packages(REPOSITORY / ROOTS[package])
     assert modules, f"no module found under {ROOTS[package]}"

@@ -4,7 +4,7 @@ Rooms, in the direction the data flows::
 
     escalations, compat, review   what is asked over HTTP: schemas, checks, answers
     work                          durable jobs: queue, worker, webhooks, retention
-    heavy                         media -> faces (in a process of its own) -> models -> fused verdict
+    heavy                         media -> faces (in its own process) -> models -> fused verdict
     db, blobs                     what is kept: rows, and media and pictures
     security, telemetry           keys, limits, audit; logs, metrics, traces
     settings, app, commands       how it is set up and started
