@@ -10,10 +10,10 @@ import timm
 import torch
 from torch import nn
 
+from dfedge_models.efficientnet import BACKBONE
 from dfedge_tools.training import imagenet
 from dfedge_tools.training.config import IMAGENET_MEAN, IMAGENET_STD
 from dfedge_tools.training.imagenet import BLOCKS, SHARPNESS, lite0_backbone
-from dfedge_tools.training.networks import BACKBONE
 
 
 def features(name: str) -> nn.Module:
