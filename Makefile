@@ -9,6 +9,7 @@ PYTHON ?= python3
 DFEDGE_VENV ?= .venv
 BIN := $(DFEDGE_VENV)/bin
 WEB := tests/e2e/web
+EXTENSION := extension
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test bench lint format clean
@@ -17,7 +18,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(DFEDGE_VENV)/.demo
 	$(BIN)/python -m dfedge_tools.demo --out demo
 
-test: lint $(WEB)/node_modules/.installed
+test: lint $(WEB)/node_modules/.installed $(EXTENSION)/node_modules/.installed
+	@if test -f $(EXTENSION)/node_modules/.installed; then \
+		cd $(EXTENSION) && npm run --silent check && npm run --silent test; \
+	fi
 	$(BIN)/python -m pytest
 
 bench: $(DFEDGE_VENV)/.dev
@@ -33,7 +37,7 @@ format: $(DFEDGE_VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(DFEDGE_VENV) $(WEB)/node_modules demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(DFEDGE_VENV) $(WEB)/node_modules $(EXTENSION)/node_modules demo .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -54,10 +58,10 @@ $(DFEDGE_VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --no-deps 'mediapipe>=0.10.21'
 	touch $@
 
-# onnxruntime-web, in which the tests run every bundle for the web.
-$(WEB)/node_modules/.installed: $(WEB)/package.json $(WEB)/package-lock.json
+# onnxruntime-web, in which the tests run every bundle for the web; and what the extension needs.
+%/node_modules/.installed: %/package.json %/package-lock.json
 	@if command -v node >/dev/null && command -v npm >/dev/null; then \
-		cd $(WEB) && npm ci && touch node_modules/.installed; \
+		cd $* && npm ci --ignore-scripts && touch node_modules/.installed; \
 	else \
-		echo "Node or npm is missing: the tests in onnxruntime-web will be skipped"; \
+		echo "Node or npm is missing: the tests of $* will be skipped"; \
 	fi

@@ -26,6 +26,7 @@ SHIPPED = sorted(path.name for path in builtin_folder().iterdir() if (path / "ca
 EDGE = (
     "ms_eff_gcvit_b0",
     "ms_eff_gcvit_b5",
+    "dfedge_efficientnet_b0",
     "dfedge_convnext_atto",
     "dfedge_convnext_femto",
     "dfedge_convnext_tiny",

@@ -1,0 +1,27 @@
+/** Networks on onnxruntime-web. */
+
+import * as ort from 'onnxruntime-web/wasm';
+import type { Network, Tensor } from '../core/network';
+
+/** A network from the bytes of an ONNX graph, in WASM on one thread. */
+export async function openNetwork(graph: Uint8Array): Promise<Network> {
+  ort.env.wasm.numThreads = 1;
+  const session = await ort.InferenceSession.create(graph, { executionProviders: ['wasm'] });
+  return {
+    async run(inputs) {
+      const feeds = Object.fromEntries(
+        Object.entries(inputs).map(([name, { data, dims }]) => [
+          name,
+          new ort.Tensor(data instanceof Uint8Array ? 'uint8' : 'float32', data, [...dims]),
+        ]),
+      );
+      const results = await session.run(feeds);
+      return Object.fromEntries(
+        Object.entries(results).map(([name, tensor]): [string, Tensor] => [
+          name,
+          { data: tensor.data as Float32Array, dims: tensor.dims },
+        ]),
+      );
+    },
+  };
+}
