@@ -3,6 +3,14 @@
 import * as ort from 'onnxruntime-web/wasm';
 import type { Network, Tensor } from '../core/network';
 
+/** Where the WASM and its glue lie: an address that ends with a slash. */
+export function useWasmAt(folder: string): void {
+  ort.env.wasm.wasmPaths = {
+    mjs: `${folder}ort-wasm-simd-threaded.mjs`,
+    wasm: `${folder}ort-wasm-simd-threaded.wasm`,
+  };
+}
+
 /** A network from the bytes of an ONNX graph, in WASM on one thread. */
 export async function openNetwork(graph: Uint8Array): Promise<Network> {
   ort.env.wasm.numThreads = 1;

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from dfedge import Detector
 from dfedge.bundles.store import DEFAULT_MODEL, FACE_MODEL, resolve
 from dfedge.media import open_media
 from dfedge_tools.demo import make_clips
 
-EXTENSION = Path(__file__).resolve().parents[3] / "extension"
+from .conftest import EXTENSION
+
 FRAMES = 8
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """The command that runs the extension's code."""
-    found = shutil.which("node")
-    if found is None or not (EXTENSION / "node_modules").is_dir():
-        lacking = "needs Node and, in extension, npm ci (make test does it)"
-        if os.environ.get("DFEDGE_REQUIRE_NODE"):
-            pytest.fail(lacking)
-        pytest.skip(lacking)
-    return found
 
 
 def test_made_clips(node: str, tmp_path: Path) -> None:

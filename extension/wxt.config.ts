@@ -1,0 +1,46 @@
+import { resolve } from 'node:path';
+import { defineConfig } from 'wxt';
+
+const BUNDLES = resolve(import.meta.dirname, '../edge_models/bundles');
+const ORT = resolve(import.meta.dirname, 'node_modules/onnxruntime-web/dist');
+
+/** What ships beside the code: models as bundles, and the WASM that runs them. */
+const ASSETS: Record<string, string> = {
+  'models/faces/card.json': `${BUNDLES}/blazeface-full-range/card.json`,
+  'models/faces/model.onnx': `${BUNDLES}/blazeface-full-range/model.onnx`,
+  'models/detector/card.json': `${BUNDLES}/dfedge-efficientnet-b0-int8/card.json`,
+  'models/detector/model.onnx': `${BUNDLES}/dfedge-efficientnet-b0-int8/model.onnx`,
+  'models/detector/preprocess.onnx': `${BUNDLES}/dfedge-efficientnet-b0-int8/preprocess.onnx`,
+  'ort/ort-wasm-simd-threaded.mjs': `${ORT}/ort-wasm-simd-threaded.mjs`,
+  'ort/ort-wasm-simd-threaded.wasm': `${ORT}/ort-wasm-simd-threaded.wasm`,
+};
+
+export default defineConfig({
+  srcDir: 'src',
+  imports: false,
+  manifestVersion: 3,
+  manifest: ({ browser }) => ({
+    name: 'dfedge',
+    description:
+      'Says of videos in a page whether the faces in them look manipulated, on the device.',
+    permissions: browser === 'firefox' ? ['storage'] : ['storage', 'offscreen'],
+    content_security_policy: {
+      extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'",
+    },
+    // Pixels travel from the page to the judge as they are, not as JSON.
+    ...(browser === 'firefox'
+      ? {}
+      : { message_serialization: 'structured_clone', minimum_chrome_version: '148' }),
+  }),
+  hooks: {
+    'build:publicAssets': (_, files) => {
+      for (const [relativeDest, absoluteSrc] of Object.entries(ASSETS)) {
+        files.push({ absoluteSrc, relativeDest });
+      }
+    },
+  },
+  vite: () => ({
+    // The WASM stays a file of its own instead of being embedded into each script.
+    resolve: { conditions: ['onnxruntime-web-use-extern-wasm'] },
+  }),
+});
