@@ -93,7 +93,7 @@ def test_the_policy_stands_for_all_that_decides(tiny: dict[str, Path]) -> None:
         {"device_weight": 0.1},
         {"frames": 7},
         {"max_frames": 7},
-        {"heatmaps": 1},
+        {"heatmaps": 2},
     ]
     seen = {policy_sha256(base), *(policy_sha256(base.model_copy(update=o)) for o in others)}
     assert 1 + len(others) == len(seen)
