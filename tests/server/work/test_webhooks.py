@@ -84,9 +84,9 @@ async def test_a_webhook_is_signed_and_sent_until_it_is_taken(
         await ended(services, job_id)
 
         async def taken() -> bool:
-            return (await _delivery(services)) is not None and bool(
-                (await _delivery(services)).delivered_at
-            )
+            async with services.db.reading() as session:
+                found = await session.scalar(select(WebhookDelivery))
+            return found is not None and found.delivered_at is not None
 
         await until(taken)
     assert 3 == len(receiver.got)
