@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dfedge_server.blobs import Blobs
 from dfedge_server.db.engine import Database
+from dfedge_server.security.callers import KnownCallers
 from dfedge_server.settings import Settings
 from dfedge_server.work.queue import JobQueue
 
@@ -21,6 +22,7 @@ class Services:
     db: Database
     blobs: Blobs
     queue: JobQueue
+    callers: KnownCallers
 
 
 @asynccontextmanager
@@ -32,7 +34,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         blobs = await asyncio.to_thread(Blobs, settings)
         queue = await JobQueue.open(settings)
         try:
-            yield Services(settings, db, blobs, queue)
+            yield Services(settings, db, blobs, queue, KnownCallers(settings.key_cache_seconds))
         finally:
             await queue.close()
     finally:

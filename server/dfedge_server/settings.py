@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     """A worker that gives no sign of life for so long is taken for dead, and others do its jobs."""
 
     # Who may use it
+    key_cache_seconds: float = Field(default=2.0, ge=0, le=60)
+    """How long a key that was good is believed before it is looked up again: a key that is revoked
+    works for so much longer."""
     compat_without_key: bool = False
     """Whether /predict, /detect and their like answer without a key (closed networks only)."""
     session_hours: float = Field(default=12.0, gt=0)

@@ -49,7 +49,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DFEDGE_HOME", str(tmp_path / "home"))
-    return Settings(data_dir=tmp_path / "server", port=0)
+    return Settings(data_dir=tmp_path / "server", port=0, key_cache_seconds=0)
 
 
 @pytest.fixture

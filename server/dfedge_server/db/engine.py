@@ -46,8 +46,8 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that writes nothing, and so waits for no writer on SQLite either."""
-        async with self._reading() as session, session.begin():
+        """Reads alone, and so waits for no writer on SQLite either; nothing is committed."""
+        async with self._reading() as session:
             yield session
 
     async def close(self) -> None:
@@ -79,8 +79,9 @@ def make_engine(settings: Settings) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
         # Reserve the write lock at once: upgrading a read lock later fails instead of waiting.
-        read_only = connection.get_execution_options().get(READ_ONLY)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        # A reader needs no transaction: each statement sees what is committed.
+        if not connection.get_execution_options().get(READ_ONLY):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

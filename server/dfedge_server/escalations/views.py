@@ -39,8 +39,9 @@ async def view_all(
     services: Services, rows: Sequence[Escalation], *, base_url: str
 ) -> tuple[wire.Escalation, ...]:
     """Several at once, with two queries for all of them."""
+    shown = {row.job_id for row in rows if state_of(row) is State.DONE}
     async with services.db.reading() as session:
-        evidence = await _evidence(session, {row.job_id for row in rows})
+        evidence = await _evidence(session, shown) if shown else defaultdict(list)
         waiting = await _waiting(session) if any(_waits(row) for row in rows) else []
     return tuple(_view(row, evidence[row.job_id], waiting, base_url) for row in rows)
 

@@ -54,6 +54,8 @@ class KeyMiddleware(AbstractAuthenticationMiddleware):
 
 
 async def _by_key(services: Services, presented: str) -> Principal:
+    if (known := services.callers.find(presented)) is not None:
+        return known
     async with services.db.reading() as session:
         row = await live_key(session, presented)
     if row is None:
@@ -63,7 +65,9 @@ async def _by_key(services: Services, presented: str) -> Principal:
             extra={"code": "key_refused"},
         )
     await _note_use(services, row)
-    return principal_of(row)
+    principal = principal_of(row)
+    services.callers.remember(presented, principal)
+    return principal
 
 
 async def _by_cookie(services: Services, value: str) -> Principal | None:
