@@ -93,11 +93,5 @@ class DetectorTrainer(nn.Module):
         """
         prefix = "mask_head."
         head = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.detector.load_backbone(backbone_of(state))
+        self.detector.load_backbone({k.removeprefix("detector."): v for k, v in state.items()})
         self.mask_head.load_state_dict(head)
-
-
-def backbone_of(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The entries of the backbone in the state of a :class:`DetectorTrainer`, or of a detector."""
-    entries = {k.removeprefix("detector."): v for k, v in state.items()}
-    return {k: v for k, v in entries.items() if k.startswith(("backbone.", "feat_extractor."))}
