@@ -24,6 +24,7 @@ export default defineConfig({
     description:
       'Says of videos in a page whether the faces in them look manipulated, on the device.',
     permissions: browser === 'firefox' ? ['storage'] : ['storage', 'offscreen'],
+    host_permissions: ['<all_urls>'],
     content_security_policy: {
       extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'",
     },

@@ -1,8 +1,8 @@
 /** In every frame of every page: each video that plays gets a badge that says what the judge says. */
 
-import { browser } from 'wxt/browser';
 import { defineContentScript } from 'wxt/utils/define-content-script';
-import type { ForgetMessage, LookAnswer, LookMessage, WakeMessage } from '../messages';
+import { JudgeLink } from '../judge/link';
+import type { Looked } from '../messages';
 import { Badge } from '../page/badge';
 import { Sampler, type Sampled } from '../page/sampler';
 import { SteadySaying } from '../page/saying';
@@ -13,9 +13,10 @@ export default defineContentScript({
   allFrames: true,
   matchAboutBlank: true,
   main(context) {
+    const link = new JudgeLink();
     const watched = new Map<HTMLVideoElement, WatchedVideo>();
     const stop = watchVideos(
-      (video) => watched.set(video, new WatchedVideo(video)),
+      (video) => watched.set(video, new WatchedVideo(video, link)),
       (video) => {
         watched.get(video)?.stop();
         watched.delete(video);
@@ -33,9 +34,11 @@ class WatchedVideo {
   readonly #badge: Badge;
   readonly #sampler: Sampler;
   readonly #steady = new SteadySaying();
+  readonly #link: JudgeLink;
   #index = 0;
 
-  constructor(video: HTMLVideoElement) {
+  constructor(video: HTMLVideoElement, link: JudgeLink) {
+    this.#link = link;
     this.#badge = new Badge(video);
     this.#sampler = new Sampler(video, {
       frame: (sampled) => this.#look(sampled),
@@ -48,25 +51,22 @@ class WatchedVideo {
   stop(): void {
     this.#sampler.stop();
     this.#badge.remove();
-    const message: ForgetMessage = { type: 'forget', source: this.#source };
-    void browser.runtime.sendMessage(message).catch(() => undefined);
+    void this.#link.ask('forget', { source: this.#source }).catch(() => undefined);
   }
 
   async #look(sampled: Sampled): Promise<void> {
-    const wake: WakeMessage = { type: 'wake' };
-    if ((await browser.runtime.sendMessage(wake)) !== true) return;
-    const message: LookMessage = {
-      type: 'look',
-      source: this.#source,
-      index: this.#index++,
-      ...sampled,
-    };
-    const answer: LookAnswer = await browser.runtime.sendMessage(message);
-    if ('problem' in answer) {
+    let looked: Looked;
+    try {
+      looked = await this.#link.ask('look', {
+        source: this.#source,
+        index: this.#index++,
+        ...sampled,
+      });
+    } catch {
       this.#badge.say('cannot_check');
       return;
     }
-    const saying = this.#steady.after(answer.verdict, performance.now() / 1000);
-    this.#badge.say(saying, answer.verdict.fake_probability ?? undefined);
+    const saying = this.#steady.after(looked.verdict, performance.now() / 1000);
+    this.#badge.say(saying, looked.verdict.fake_probability ?? undefined);
   }
 }

@@ -1,37 +1,29 @@
-/** The worker that runs the models, so that nothing else waits for them. Answers carry the id asked. */
+/** The worker that runs the models, so that nothing else waits for them. */
 
 import { defineUnlistedScript } from 'wxt/utils/define-unlisted-script';
+import { workerChannel } from '../channels';
 import { Judge } from '../judge/judge';
 import { openModels } from '../judge/models';
-import type { ForgetMessage, LookAnswer, LookMessage } from '../messages';
-
-export interface Asked {
-  readonly id: number;
-  readonly message: LookMessage | ForgetMessage;
-}
-
-export interface Answered {
-  readonly id: number;
-  readonly answer: LookAnswer;
-}
+import type { Looking } from '../messages';
+import { serve } from '../rpc';
 
 export default defineUnlistedScript(() => {
   const root = new URL('/', self.location.href).href;
   const version = new URL(self.location.href).searchParams.get('version') ?? '';
   const opening = openModels(root).then((opened) => new Judge(opened, version));
   let before: Promise<unknown> = Promise.resolve();
-  self.onmessage = ({ data }: MessageEvent<Asked>): void => {
-    // One after the other: frames of a video must come in order, and the models are shared.
-    before = before.then(async () => {
-      const { id, message } = data;
-      try {
-        const judge = await opening;
-        if (message.type === 'forget') judge.forget(message.source);
-        else self.postMessage({ id, answer: await judge.look(message) } satisfies Answered);
-      } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error);
-        self.postMessage({ id, answer: { problem } } satisfies Answered);
-      }
-    });
+  /** One after the other: frames of a video must come in order, and the models are shared. */
+  const inTurn = <T>(work: (judge: Judge) => T | Promise<T>): Promise<T> => {
+    const done = before.then(async () => work(await opening));
+    before = done.catch(() => undefined);
+    return done;
   };
+  serve<Looking>(workerChannel(self as DedicatedWorkerGlobalScope & typeof self), {
+    look: (frame) => inTurn((judge) => judge.look(frame)),
+    forget: ({ source }) => inTurn((judge) => judge.forget(source)),
+    faces: ({ source }) => inTurn((judge) => judge.faces(source)),
+    crops: ({ source }) => inTurn((judge) => judge.crops(source)),
+    models: () => inTurn((judge) => judge.models()),
+    reopen_models: () => inTurn((judge) => judge.models()),
+  });
 });

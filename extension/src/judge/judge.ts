@@ -2,8 +2,10 @@
 
 import { buildVerdict, FramePipeline, type FrameRecord } from '../core/pipeline';
 import { fromRgba } from '../core/picture';
-import type { LookAnswer, LookMessage } from '../messages';
-import type { Opened } from './models';
+import type { Material } from '../escalation/sending';
+import type { Frame, Looked, SeenFace } from '../messages';
+import { ProblemError } from '../problems';
+import type { ModelsState, Opened } from './models';
 
 /** Frames a verdict speaks of: at two a second, half a minute. */
 const WINDOW_FRAMES = 60;
@@ -24,7 +26,7 @@ export class Judge {
   }
 
   /** Look at a frame, and judge the window that ends with it. */
-  async look(message: LookMessage): Promise<LookAnswer> {
+  async look(message: Frame): Promise<Looked> {
     const started = performance.now();
     const { models, infos } = this.#opened;
     const watched = this.#watched.get(message.source) ?? this.#start(message.source);
@@ -60,8 +62,25 @@ export class Judge {
   }
 
   /** Let go of a video. */
-  forget(source: string): void {
+  forget(source: string): null {
     this.#watched.delete(source);
+    return null;
+  }
+
+  /** The faces that the verdict on a video rests on. */
+  faces(source: string): readonly SeenFace[] {
+    if (!this.#watched.has(source)) throw new ProblemError('unknown_source', source);
+    return [];
+  }
+
+  /** What a submission of a video to a server is made of. */
+  crops(source: string): Material {
+    throw new ProblemError('unknown_source', source);
+  }
+
+  /** Which models run. */
+  models(): ModelsState {
+    return this.#opened.state;
   }
 
   #start(source: string): Watched {

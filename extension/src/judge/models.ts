@@ -8,6 +8,19 @@ import type { ModelInfo } from '../types/verdict';
 export interface Opened {
   readonly models: Models;
   readonly infos: ModelInfo[];
+  readonly state: ModelsState;
+}
+
+/** Which models run, and on what. */
+export interface ModelsState {
+  readonly backend: 'wasm' | 'webgpu';
+  readonly models: readonly ModelInfo[];
+  /** Whether the detector came from the user's server; else it is the one that ships. */
+  readonly delivered: boolean;
+  /** Why the newest one from the server is not used; null where there is none, or it is. */
+  readonly rejected: string | null;
+  /** P(fake) up to which a verdict is REAL, and from which on it is FAKE. */
+  readonly thresholds: { readonly real: number; readonly fake: number };
 }
 
 /** Open the models below `root`, an address that ends with a slash. */
@@ -22,6 +35,7 @@ export async function openModels(root: string): Promise<Opened> {
   // One after the other: onnxruntime-web opens its WASM with the first.
   const faceNetwork = await network('faces/model.onnx');
   const preprocess = await network('detector/preprocess.onnx');
+  const infos = [info(faceCard, 'face_detector'), info(card, 'edge')];
   return {
     models: {
       faceCard,
@@ -30,7 +44,14 @@ export async function openModels(root: string): Promise<Opened> {
       preprocess,
       network: await network('detector/model.onnx'),
     },
-    infos: [info(faceCard, 'face_detector'), info(card, 'edge')],
+    infos,
+    state: {
+      backend: 'wasm',
+      models: infos,
+      delivered: false,
+      rejected: null,
+      thresholds: { real: card.decision.real.threshold, fake: card.decision.fake.threshold },
+    },
   };
 }
 
