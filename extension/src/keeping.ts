@@ -34,7 +34,7 @@ export async function askBackground<K extends Name>(
   keeping: K,
   request: Keeping[K]['request'],
 ): Promise<Keeping[K]['answer']> {
-  if (own !== undefined) return own[keeping](request as never, {}) as Keeping[K]['answer'];
+  if (own !== undefined) return own[keeping](request, {});
   const question: Question = { keeping, request };
   let answer: Answer | undefined;
   try {
