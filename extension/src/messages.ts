@@ -7,6 +7,7 @@
  * {@link Telling}: the background and the popup tell the content scripts of a tab.
  */
 
+import type { ModelSource } from './delivery/source';
 import type { Material, SendingProgress, Sent, ServerAccess } from './escalation/sending';
 import type { ModelsState } from './judge/models';
 import type { Saying } from './page/saying';
@@ -160,6 +161,8 @@ export interface Keeping {
   gone: { request: Source; answer: null; progress: never };
   /** The server and its key, for the host alone; null without consent. */
   server: { request: object; answer: ServerAccess | null; progress: never };
+  /** Where newer models come from, for the host alone. */
+  model_source: { request: object; answer: ModelSource; progress: never };
   options: { request: object; answer: null; progress: never };
 }
 

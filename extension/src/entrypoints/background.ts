@@ -28,6 +28,13 @@ export default defineBackground(() => {
       if (serverUrl === '' || consentedAt === null) return null;
       return { url: serverUrl, key: await serverKeyItem.getValue() };
     },
+    model_source: async (_, sender) => {
+      if (sender.tab !== undefined) return { server: null, modelKey: '' };
+      const { serverUrl, modelKey } = await settingsItem.getValue();
+      // No face goes there, so no consent is needed: this is asked because someone asked for it.
+      const server = { url: serverUrl, key: await serverKeyItem.getValue() };
+      return { server: serverUrl === '' ? null : server, modelKey };
+    },
     options: async () => {
       await browser.runtime.openOptionsPage();
       return null;
