@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import shutil
 import subprocess
@@ -116,16 +117,18 @@ def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
             if path in origin.pages:
                 self._send(200, "text/html", origin.pages[path].encode(), {})
             elif path in origin.files:
-                self._send_part(origin.files[path].read_bytes())
+                self._send_part(origin.files[path])
             else:
                 self._send(404, "text/plain", b"", {})
 
-        def _send_part(self, data: bytes) -> None:
+        def _send_part(self, file: Path) -> None:
+            data = file.read_bytes()
+            kind, _ = mimetypes.guess_type(file)
             wanted = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
             first = int(wanted[0] or 0)
             last = int(wanted[2] or len(data) - 1)
             span = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
-            self._send(206, "video/mp4", data[first : last + 1], span)
+            self._send(206, kind or "application/octet-stream", data[first : last + 1], span)
 
         def _send(self, status: int, kind: str, body: bytes, more: dict[str, str]) -> None:
             cors = {"Access-Control-Allow-Origin": "*"} if origin.cors else {}
