@@ -20,9 +20,9 @@ export default defineConfig({
   imports: false,
   manifestVersion: 3,
   manifest: ({ browser }) => ({
-    name: 'dfedge',
-    description:
-      'Says of videos in a page whether the faces in them look manipulated, on the device.',
+    name: '__MSG_ext_name__',
+    description: '__MSG_ext_description__',
+    default_locale: 'en',
     permissions: browser === 'firefox' ? ['storage'] : ['storage', 'offscreen'],
     host_permissions: ['<all_urls>'],
     content_security_policy: {
