@@ -59,7 +59,13 @@ export interface Place {
 }
 
 /** What went wrong when a person said so of a verdict. */
-export type Mistake = 'false_alarm' | 'missed_fake' | 'wrong_face' | 'other';
+export type Mistake =
+  | 'false_alarm'
+  | 'missed_fake'
+  | 'wrong_person'
+  | 'should_be_uncertain'
+  | 'face_missed'
+  | 'no_real_face';
 
 /** To the judge's host. */
 export interface Judging {
@@ -89,9 +95,12 @@ export interface Judging {
     answer: Looked;
     progress: never;
   };
-  /** Ask the user's server for a second opinion on a video; faces are sent. */
+  /**
+   * Ask the user's server for a second opinion on a video: faces are sent, and nothing that says
+   * which page they are of. `unasked`: nobody clicked for it.
+   */
   escalate: {
-    request: Source & { readonly title: string };
+    request: Source & { readonly unasked: boolean };
     answer: Sent;
     progress: SendingProgress;
   };

@@ -17,6 +17,9 @@ export type ProblemCode =
   | 'capture_refused'
   | 'no_consent'
   | 'server_unreachable'
+  /** The server does not know the key, or does not let it do this. */
+  | 'key_refused'
+  | 'server_busy'
   | 'server_refused'
   | 'server_failed'
   /** There is no usable face to send. */

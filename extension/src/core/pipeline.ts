@@ -12,6 +12,7 @@ import { floats, type Network } from './network';
 import { cut, type Picture, visible } from './picture';
 import { measureQuality, qualityIssues } from './quality';
 import { calibrate, fakeLogits, judgeClip, judgeTrack, round6, timeline } from './scoring';
+import type { Detection } from './suppression';
 import { FaceTracker } from './tracking';
 
 /** Names in every `preprocess.onnx`. */
@@ -30,6 +31,8 @@ export interface Models {
 /** One face in one frame, scored. */
 export interface Sighting {
   readonly trackId: number;
+  /** As it was found, to all digits. */
+  readonly face: Detection;
   readonly observation: Observation;
 }
 
@@ -74,7 +77,7 @@ export class FramePipeline {
         novelty: novelty === null ? null : round6(novelty),
         issues: qualityIssues(face.box, quality, card.decision.quality),
       };
-      faces.push({ trackId, observation });
+      faces.push({ trackId, face, observation });
     }
     return { ptsSeconds: round6(Math.max(ptsSeconds, 0)), faces };
   }

@@ -1,6 +1,6 @@
 /** What sending faces to a server is about: the types that others see. */
 
-import type { Pixels, Source } from '../messages';
+import type { Source } from '../messages';
 import type { Verdict } from '../types/verdict';
 
 /** Where to send to, and with which key. */
@@ -11,7 +11,8 @@ export interface ServerAccess {
 }
 
 /** A face with what is around it, cut from a frame as the server expects it. */
-export interface SentCrop extends Pixels {
+export interface SentCrop {
+  readonly png: Uint8Array<ArrayBuffer>;
   readonly trackId: number;
   readonly frameIndex: number;
   readonly ptsSeconds: number;
@@ -40,6 +41,8 @@ export interface Sent {
   readonly escalationId: string;
   /** The device's and the server's opinions joined. */
   readonly verdict: Verdict;
+  /** Those of the server, which the verdict's label rests on; null where it has none. */
+  readonly thresholds: { readonly real: number; readonly fake: number } | null;
   /** Sentences of the server for the user. */
   readonly notes: readonly string[];
   /** The server's page about it. */
