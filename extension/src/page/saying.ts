@@ -2,9 +2,21 @@
 
 import type { Label, Verdict } from '../types/verdict';
 
-export type Saying = 'looking' | 'suspicious' | 'real' | 'unsure' | 'no_face' | 'cannot_check';
+export type Saying =
+  /** Nothing is looked at before the user asks. */
+  | 'waiting'
+  | 'looking'
+  | 'suspicious'
+  /** Unsure, and nearer to suspicious than to not. */
+  | 'leaning'
+  | 'unsure'
+  | 'real'
+  | 'no_face'
+  | 'cannot_check';
 
 export const WORDS: Record<Saying, string> = {
+  waiting: 'Check this video',
+  leaning: 'Unsure, but it leans towards suspicious',
   looking: 'Looking at the faces…',
   suspicious: 'Suspicious: the faces look manipulated',
   real: 'No sign of manipulation found',
