@@ -1,76 +1,57 @@
-/** Verdicts on videos as they play: one pipeline and one rolling window a video. */
+/** Verdicts on videos as they play: a rolling window of each, for as long as it is heard of. */
 
-import { buildVerdict, FramePipeline, type FrameRecord } from '../core/pipeline';
-import { fromRgba } from '../core/picture';
 import type { Material } from '../escalation/sending';
 import type { Frame, Looked, SeenFace } from '../messages';
 import { ProblemError } from '../problems';
 import type { ModelsState, Opened } from './models';
+import { Window } from './window';
 
-/** Frames a verdict speaks of: at two a second, half a minute. */
-const WINDOW_FRAMES = 60;
+/** Videos that are known at a time; of more, those heard of last. */
+const MOST_VIDEOS = 40;
+/** A page may vanish without a word, so a video unheard of for this long is let go. */
+const LONGEST_SILENCE = 30 * 60 * 1000;
 
-interface Watched {
-  readonly pipeline: FramePipeline;
-  records: FrameRecord[];
+interface Known {
+  readonly window: Window;
+  readonly heardAt: number;
 }
 
 export class Judge {
   readonly #opened: Opened;
   readonly #version: string;
-  readonly #watched = new Map<string, Watched>();
+  readonly #now: () => number;
+  /** In the order in which they were last heard of. */
+  readonly #known = new Map<string, Known>();
 
-  constructor(opened: Opened, version: string) {
+  /** `now` tells milliseconds of any clock that does not run back. */
+  constructor(opened: Opened, version: string, now = (): number => performance.now()) {
     this.#opened = opened;
     this.#version = version;
+    this.#now = now;
   }
 
   /** Look at a frame, and judge the window that ends with it. */
-  async look(message: Frame): Promise<Looked> {
-    const started = performance.now();
-    const { models, infos } = this.#opened;
-    const watched = this.#watched.get(message.source) ?? this.#start(message.source);
-    const last = watched.records.at(-1);
-    if (last !== undefined && message.ptsSeconds < last.ptsSeconds) {
-      watched.records = []; // it was wound back, or plays from the start again
+  async look(frame: Frame): Promise<Looked> {
+    if (frame.rgba.length !== frame.width * frame.height * 4 || frame.rgba.length === 0) {
+      throw new ProblemError('unreadable', `${frame.width} x ${frame.height} is not its size`);
     }
-    const picture = fromRgba(message.rgba, message.width, message.height);
-    const record = await watched.pipeline.look(picture, message.ptsSeconds, message.index);
-    watched.records = [...watched.records, record].slice(-WINDOW_FRAMES);
+    const started = performance.now();
+    const window = this.#find(frame.source) ?? new Window(this.#opened);
+    this.#heard(frame.source, window);
+    await window.look(frame);
     const milliseconds = performance.now() - started;
-    const verdict = buildVerdict(
-      watched.records,
-      {
-        name: 'video',
-        kind: 'stream',
-        width: message.width,
-        height: message.height,
-        duration_seconds: null,
-        sampling: 'live',
-      },
-      models.card,
-      infos,
-      {
-        total_seconds: milliseconds / 1000,
-        decode_seconds: 0,
-        faces_seconds: 0,
-        classify_seconds: milliseconds / 1000,
-      },
-      this.#version,
-    );
-    return { verdict, milliseconds };
+    return { verdict: window.verdict(frame, milliseconds, this.#version), milliseconds };
   }
 
   /** Let go of a video. */
   forget(source: string): null {
-    this.#watched.delete(source);
+    this.#known.delete(source);
     return null;
   }
 
   /** The faces that the verdict on a video rests on. */
   faces(source: string): readonly SeenFace[] {
-    if (!this.#watched.has(source)) throw new ProblemError('unknown_source', source);
-    return [];
+    return this.#knownWindow(source).faces();
   }
 
   /** What a submission of a video to a server is made of. */
@@ -83,9 +64,24 @@ export class Judge {
     return this.#opened.state;
   }
 
-  #start(source: string): Watched {
-    const watched = { pipeline: new FramePipeline(this.#opened.models), records: [] };
-    this.#watched.set(source, watched);
-    return watched;
+  #knownWindow(source: string): Window {
+    const window = this.#find(source);
+    if (window === undefined) throw new ProblemError('unknown_source', source);
+    this.#heard(source, window);
+    return window;
+  }
+
+  #find(source: string): Window | undefined {
+    return this.#known.get(source)?.window;
+  }
+
+  #heard(source: string, window: Window): void {
+    const now = this.#now();
+    this.#known.delete(source);
+    this.#known.set(source, { window, heardAt: now });
+    for (const [other, { heardAt }] of this.#known) {
+      if (this.#known.size <= MOST_VIDEOS && now - heardAt <= LONGEST_SILENCE) break;
+      this.#known.delete(other);
+    }
   }
 }

@@ -1,0 +1,67 @@
+/** What is known of one video: the frames of the last while, and the faces in them. */
+
+import { buildVerdict, FramePipeline, type FrameRecord } from '../core/pipeline';
+import { fromRgba } from '../core/picture';
+import type { Frame, SeenFace } from '../messages';
+import type { Verdict } from '../types/verdict';
+import { SeenFaces } from './faces';
+import type { Opened } from './models';
+
+/** Frames a verdict speaks of: at two a second, half a minute. */
+const FRAMES = 60;
+
+/** A rolling window over a video that plays. */
+export class Window {
+  readonly #opened: Opened;
+  #pipeline: FramePipeline;
+  #records: readonly FrameRecord[] = [];
+  #faces = new SeenFaces();
+
+  constructor(opened: Opened) {
+    this.#opened = opened;
+    this.#pipeline = new FramePipeline(opened.models);
+  }
+
+  /** Take in the next frame. */
+  async look({ rgba, width, height, ptsSeconds, index }: Frame): Promise<void> {
+    const last = this.#records.at(-1);
+    // It was wound back, or plays from the start again.
+    if (last !== undefined && ptsSeconds < last.ptsSeconds) this.#startAnew();
+    const picture = fromRgba(rgba, width, height);
+    const record = await this.#pipeline.look(picture, ptsSeconds, index);
+    this.#records = [...this.#records, record].slice(-FRAMES);
+    this.#faces.add(picture, record, this.#records[0]!.ptsSeconds);
+  }
+
+  /** What is said of all its frames; the last one had a size and took some time. */
+  verdict(last: Pick<Frame, 'width' | 'height'>, milliseconds: number, version: string): Verdict {
+    const { models, infos } = this.#opened;
+    const source = {
+      name: 'video',
+      kind: 'stream' as const,
+      width: last.width,
+      height: last.height,
+      duration_seconds: null,
+      sampling: 'live',
+    };
+    const seconds = milliseconds / 1000;
+    const timing = {
+      total_seconds: seconds,
+      decode_seconds: 0,
+      faces_seconds: 0,
+      classify_seconds: seconds,
+    };
+    return buildVerdict(this.#records, source, models.card, infos, timing, version);
+  }
+
+  /** The faces that the verdict rests on, by person and time. */
+  faces(): SeenFace[] {
+    return this.#faces.list();
+  }
+
+  #startAnew(): void {
+    this.#pipeline = new FramePipeline(this.#opened.models);
+    this.#records = [];
+    this.#faces = new SeenFaces();
+  }
+}
