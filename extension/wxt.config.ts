@@ -23,8 +23,22 @@ export default defineConfig({
     name: '__MSG_ext_name__',
     description: '__MSG_ext_description__',
     default_locale: 'en',
-    permissions: browser === 'firefox' ? ['storage'] : ['storage', 'offscreen'],
+    // docs/extension.md says what each is for.
+    permissions: [
+      'storage',
+      'contextMenus',
+      ...(browser === 'firefox' ? [] : ['offscreen', 'tabCapture']),
+    ],
     host_permissions: ['<all_urls>'],
+    commands: {
+      _execute_action: { suggested_key: { default: 'Alt+Shift+D' } },
+      reveal: {
+        suggested_key: { default: 'Alt+Shift+V' },
+        description: '__MSG_command_reveal__',
+      },
+      check: { suggested_key: { default: 'Alt+Shift+C' }, description: '__MSG_command_check__' },
+      toggle_site: { description: '__MSG_command_toggle_site__' },
+    },
     content_security_policy: {
       extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'",
     },

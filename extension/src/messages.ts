@@ -180,6 +180,8 @@ export interface Telling {
   settings: PageSettings;
   /** Bring a video into view and open its panel. */
   reveal: Source;
+  /** Open a video's panel as for `reveal`, and ask the user's server about it: the user said so. */
+  ask_server: Source;
   /** Check all videos of the tab now, or one: for those that start on a click. */
   check: { readonly source: string | null };
   /** Judge a video by what the tab shows of it. */
