@@ -1,0 +1,140 @@
+/**
+ * The pictures of faces that may be sent: kept while the frames pass by, and made into PNGs only
+ * when someone asks for a second opinion. Cut as `dfedge.escalation.crops` cuts them.
+ */
+
+import { type Box, center, height, width } from '../core/geometry';
+import { type Picture, visible } from '../core/picture';
+import type { FrameRecord, Sighting } from '../core/pipeline';
+import { encodePng } from './png';
+import type { SentCrop } from './sending';
+
+/** Side of a crop, in longer sides of the face box: each model of the server cuts its own of it. */
+const CROP_SCALE = 2;
+/** Kept of a person, spread over the time that the verdict speaks of. */
+const CROPS_PER_TRACK = 16;
+/** Pixels kept of all videos together: 90 faces that fill a frame of 640 x 360. */
+const MAX_HELD_BYTES = 64 * 1024 ** 2;
+/** Pictures in one submission: the server takes no more. */
+const MAX_CROPS = 256;
+/** Encoded pictures in one submission. */
+const MAX_SENT_BYTES = 32 * 1024 ** 2;
+
+/** One face with what is around it, as pixels. */
+export interface FaceCrop extends Omit<SentCrop, 'png'> {
+  readonly pixels: Picture;
+}
+
+/** Keeps crops of the usable faces of all videos; what is kept is bounded, however many they are. */
+export class KeptCrops {
+  readonly #sources = new Map<string, Map<number, FaceCrop[]>>();
+
+  /** Keep the usable faces of a frame, and none of the video from before `sinceSeconds`. */
+  add(source: string, picture: Picture, record: FrameRecord, sinceSeconds: number): void {
+    const tracks = this.#sources.get(source) ?? new Map<number, FaceCrop[]>();
+    this.#sources.set(source, tracks);
+    for (const sighting of record.faces) {
+      const crop = cutOut(picture, sighting);
+      if (crop === undefined) continue;
+      const kept = [...(tracks.get(crop.trackId) ?? []), crop];
+      tracks.set(crop.trackId, kept.length > CROPS_PER_TRACK ? thinned(kept) : kept);
+    }
+    for (const [trackId, kept] of tracks) {
+      const left = kept.filter((crop) => crop.ptsSeconds >= sinceSeconds);
+      if (left.length === 0) tracks.delete(trackId);
+      else tracks.set(trackId, left);
+    }
+    this.#makeRoom();
+  }
+
+  /** Let go of a video, or of what was seen of it so far. */
+  forget(source: string): void {
+    this.#sources.delete(source);
+  }
+
+  /**
+   * The crops of these people, theirs together; of each first some from all of its time, then those
+   * between, so that a limit met halfway leaves no part of the time out.
+   */
+  of(source: string, trackIds: readonly number[]): FaceCrop[] {
+    return trackIds.flatMap((trackId) => {
+      const kept = this.#sources.get(source)?.get(trackId) ?? [];
+      const every = (step: number, from: number): FaceCrop[] =>
+        kept.filter((_, i) => i % step === from);
+      return [...every(4, 0), ...every(4, 2), ...every(2, 1)];
+    });
+  }
+
+  #makeRoom(): void {
+    for (;;) {
+      const all = [...this.#sources.values()].flatMap((tracks) =>
+        [...tracks].map(([trackId, kept]) => ({ tracks, trackId, kept, bytes: bytesOf(kept) })),
+      );
+      if (all.reduce((sum, { bytes }) => sum + bytes, 0) <= MAX_HELD_BYTES) return;
+      const thinnable = all.filter(({ kept }) => kept.length > 1);
+      if (thinnable.length === 0) return; // one each: the size of frames bounds them
+      const largest = thinnable.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+      largest.tracks.set(largest.trackId, thinned(largest.kept));
+    }
+  }
+}
+
+/** Those that come first, as far as the limits on number and bytes allow, by person and time. */
+export async function encodeCrops(crops: readonly FaceCrop[]): Promise<SentCrop[]> {
+  const chosen: SentCrop[] = [];
+  let left = MAX_SENT_BYTES;
+  for (const { pixels, ...told } of crops.slice(0, MAX_CROPS)) {
+    const png = await encodePng(pixels);
+    if (png.length > left) continue;
+    left -= png.length;
+    chosen.push({ ...told, png });
+  }
+  return chosen.sort((a, b) => a.trackId - b.trackId || a.frameIndex - b.frameIndex);
+}
+
+/**
+ * The whole pixels of a frame that are sent for a face; undefined where nothing of it is inside: a
+ * square about the centre of the box, rounded outwards, clipped to the frame.
+ */
+export function sentRegion(box: Box, frameWidth: number, frameHeight: number): Box | undefined {
+  const half = (CROP_SCALE * Math.max(width(box), height(box))) / 2;
+  const [x, y] = center(box);
+  const left = Math.max(0, Math.floor(x - half));
+  const top = Math.max(0, Math.floor(y - half));
+  const right = Math.min(frameWidth, Math.ceil(x + half));
+  const bottom = Math.min(frameHeight, Math.ceil(y + half));
+  return right > left && bottom > top ? { left, top, right, bottom } : undefined;
+}
+
+function cutOut(picture: Picture, { trackId, face, observation }: Sighting): FaceCrop | undefined {
+  if ((observation.issues ?? []).length > 0) return undefined;
+  const region = sentRegion(face.box, picture.width, picture.height);
+  if (region === undefined) return undefined;
+  const { left, top, right, bottom } = face.box;
+  return {
+    trackId,
+    frameIndex: observation.frame_index,
+    ptsSeconds: observation.pts_seconds,
+    frameWidth: picture.width,
+    frameHeight: picture.height,
+    left: region.left,
+    top: region.top,
+    box: [left, top, right, bottom],
+    detectionScore: Math.min(Math.max(face.score, 0), 1),
+    pixels: visible(picture, region),
+  };
+}
+
+/** Without the one, neither first nor last, whose neighbours in time are closest. */
+function thinned(kept: readonly FaceCrop[]): FaceCrop[] {
+  let [least, leastGap] = [0, Infinity];
+  for (let i = 1; i < kept.length - 1; i++) {
+    const gap = kept[i + 1]!.ptsSeconds - kept[i - 1]!.ptsSeconds;
+    if (gap < leastGap) [least, leastGap] = [i, gap];
+  }
+  return kept.toSpliced(least, 1);
+}
+
+function bytesOf(kept: readonly FaceCrop[]): number {
+  return kept.reduce((sum, { pixels }) => sum + pixels.data.length, 0);
+}
