@@ -3,6 +3,7 @@
 Rooms, in the direction the data flows::
 
     escalations, compat, review   what is asked over HTTP: schemas, checks, answers
+    delivery                      the signed model that browsers take from here
     work                          durable jobs: queue, worker, webhooks, retention
     heavy                         media -> faces (in its own process) -> models -> fused verdict
     db, blobs                     what is kept: rows, and media and pictures

@@ -15,6 +15,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from dfedge import __version__
 from dfedge_server.bodies import JsonRequest
 from dfedge_server.compat.routes import ROUTES as COMPAT
+from dfedge_server.delivery.routes import ANSWER_HEADERS as DELIVERY_HEADERS
+from dfedge_server.delivery.routes import ROUTES as DELIVERY
 from dfedge_server.envelope import HEADER, Envelope
 from dfedge_server.escalations import openapi, routes
 from dfedge_server.problems import HANDLERS
@@ -42,7 +44,7 @@ EXPOSED = (
 def create_app(settings: Settings) -> Litestar:
     """The application of the API; the database must be migrated before it starts."""
     app = Litestar(
-        [Router("/v1", route_handlers=routes.ROUTES), *COMPAT, *REVIEW, *TELEMETRY],
+        [Router("/v1", route_handlers=[*routes.ROUTES, *DELIVERY]), *COMPAT, *REVIEW, *TELEMETRY],
         lifespan=[_lifespan(settings)],
         middleware=[
             DefineMiddleware(KeyMiddleware),
@@ -55,7 +57,7 @@ def create_app(settings: Settings) -> Litestar:
         debug=False,
         logging_config=None,  # telemetry.logging leads all loggers, not Litestar's queue
     )
-    openapi.complete(app.openapi_schema, routes.ANSWER_HEADERS)
+    openapi.complete(app.openapi_schema, {**routes.ANSWER_HEADERS, **DELIVERY_HEADERS})
     https = urlsplit(settings.public_url).scheme == "https"
     app.asgi_handler = Envelope(Observed(app.asgi_handler), https=https)
     return app

@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     worker_timeout_seconds: float = Field(default=20.0, gt=1)
     """A worker that gives no sign of life for so long is taken for dead, and others do its jobs."""
 
+    # What browsers take from it
+    web_bundle: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """Folder that `dfedge sign bundle` wrote, handed out to browser extensions; empty: none."""
+
     # Who may use it
     key_cache_seconds: float = Field(default=2.0, ge=0, le=60)
     """How long a key that was good is believed before it is looked up again: a key that is revoked

@@ -20,7 +20,7 @@ import types
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -118,7 +118,9 @@ def _kind(annotation: Any) -> str:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
         return "list"
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) is Annotated:
+        return _kind(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         return _kind(next(part for part in typing.get_args(annotation) if part is not type(None)))
     return _KINDS[annotation]
 

@@ -150,6 +150,7 @@ HEADERS: Final = {
     "WWW-Authenticate": ("string", "How to show a key."),
     "Content-Range": ("string", "Which bytes these are, or how many there are."),
     "Accept-Ranges": ("string", "`bytes`."),
+    "ETag": ("string", "Of this content; `If-None-Match` with it is answered 304 while it holds."),
 }
 
 _OF_STATUS: Final = {
