@@ -15,6 +15,15 @@ const ASSETS: Record<string, string> = {
   'ort/ort-wasm-simd-threaded.wasm': `${ORT}/ort-wasm-simd-threaded.wasm`,
 };
 
+/** Who the extension is to Firefox, that it collects nothing, and the first version that knows this. */
+const FIREFOX = {
+  gecko: {
+    id: 'dfedge@dfedge',
+    strict_min_version: '140.0',
+    data_collection_permissions: { required: ['none'] },
+  },
+};
+
 export default defineConfig({
   srcDir: 'src',
   imports: false,
@@ -44,7 +53,7 @@ export default defineConfig({
     },
     // Pixels travel from the page to the judge as they are, not as JSON.
     ...(browser === 'firefox'
-      ? {}
+      ? { browser_specific_settings: FIREFOX }
       : { message_serialization: 'structured_clone', minimum_chrome_version: '148' }),
   }),
   hooks: {
