@@ -36,6 +36,7 @@ export default defineConfig({
     permissions: [
       'storage',
       'contextMenus',
+      'declarativeNetRequestWithHostAccess',
       ...(browser === 'firefox' ? [] : ['offscreen', 'tabCapture']),
     ],
     host_permissions: ['<all_urls>'],

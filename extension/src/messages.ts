@@ -170,6 +170,8 @@ export interface Keeping {
   gone: { request: Source; answer: null; progress: never };
   /** The server and its key, for the host alone; null without consent. */
   server: { request: object; answer: ServerAccess | null; progress: never };
+  /** See that copies of videos are loaded without cookies: answered when it is so. */
+  drop_cookies: { request: object; answer: null; progress: never };
   /** Where newer models come from, for the host alone. */
   model_source: { request: object; answer: ModelSource; progress: never };
   options: { request: object; answer: null; progress: never };

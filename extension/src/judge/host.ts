@@ -5,6 +5,8 @@
 
 import { browser } from 'wxt/browser';
 import { portChannel, workerChannel } from '../channels';
+import { Escalator } from '../escalation/escalator';
+import { hardHandlers } from '../hard/handlers';
 import type { Judging, Looking } from '../messages';
 import { ProblemError } from '../problems';
 import { Client, type Handlers, serve } from '../rpc';
@@ -24,16 +26,14 @@ function judging(looking: Client<Looking>): Handlers<Judging> {
   const missing = (): never => {
     throw new ProblemError('internal', 'not built yet');
   };
+  const escalator = new Escalator(looking);
   return {
     look: (frame) => looking.ask('look', frame, { transfer: [frame.rgba.buffer] }),
-    forget: (source) => looking.ask('forget', source),
     faces: (source) => looking.ask('faces', source),
     models: (nothing) => looking.ask('models', nothing),
-    picture: missing,
-    follow: missing,
-    capture: missing,
-    escalate: missing,
-    feedback: missing,
+    ...hardHandlers(looking),
+    escalate: (request, asking) => escalator.escalate(request, asking),
+    feedback: (request) => escalator.feedback(request),
     update_models: missing,
   };
 }

@@ -6,6 +6,7 @@
 import type { JudgeLink } from '../judge/link';
 import type { Looked, Source } from '../messages';
 import { ProblemError } from '../problems';
+import { isProtected } from './protection';
 
 /** Looks at the frames of one video; whoever holds it asks for one at a time. */
 export interface Looker {
@@ -39,6 +40,8 @@ export class CanvasLooker implements Looker {
   }
 
   async look(video: HTMLVideoElement, ptsSeconds: number, index: number): Promise<Looked> {
+    // Asked first: what is protected is drawn black, without an error.
+    if (isProtected(video)) throw new ProblemError('protected', 'the video has keys');
     const pixels = this.#draw(video);
     const { link, source } = this.#sight;
     return link.ask('look', { source, ptsSeconds, index, ...pixels });
@@ -63,10 +66,7 @@ export class CanvasLooker implements Looker {
       return { width, height, rgba: context.getImageData(0, 0, width, height).data };
     } catch (error) {
       if (!(error instanceof DOMException)) throw error;
-      throw new ProblemError(
-        video.mediaKeys === null ? 'cross_origin' : 'protected',
-        error.message,
-      );
+      throw new ProblemError('cross_origin', error.message);
     }
   }
 }
