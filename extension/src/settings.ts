@@ -1,6 +1,7 @@
 /** What the user has chosen, where it is kept, and what pages are told of it. */
 
 import { storage } from 'wxt/utils/storage';
+import { exclusively } from './exclusively';
 
 export type Mode = 'automatic' | 'on_click';
 
@@ -39,10 +40,63 @@ export const DEFAULTS: Settings = {
   modelKey: '',
 };
 
-export const settingsItem = storage.defineItem<Settings>('local:settings', { fallback: DEFAULTS });
+/** As kept, which may lack what a newer version asks: {@link currentSettings} is whole. */
+const settingsItem = storage.defineItem<Partial<Settings>>('local:settings', {
+  fallback: {},
+});
 
 /** The server's key: apart, since pages' scripts are told settings but never this. */
 export const serverKeyItem = storage.defineItem<string>('local:serverKey', { fallback: '' });
+
+export async function currentSettings(): Promise<Settings> {
+  return { ...DEFAULTS, ...(await settingsItem.getValue()) };
+}
+
+/** Change some of them; `change` is given those that hold. */
+export async function changeSettings(
+  change: (settings: Settings) => Partial<Settings>,
+): Promise<void> {
+  await exclusively('settings', async () => {
+    const settings = await currentSettings();
+    await settingsItem.setValue({ ...settings, ...change(settings) });
+  });
+}
+
+/** Be told of them whenever they change. */
+export function watchSettings(changed: (settings: Settings) => void): void {
+  settingsItem.watch((kept) => {
+    changed({ ...DEFAULTS, ...kept });
+  });
+}
+
+/** The host of an address or of what someone typed as a site; null where there is none. */
+export function siteOf(address: string): string | null {
+  const text = address.trim();
+  const url = URL.parse(
+    /^[a-z][a-z0-9+.-]*:/i.test(text) && !isPort(text) ? text : `http://${text}`,
+  );
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) return null;
+  return url.hostname.replace(/\.$/, '') || null;
+}
+
+/** Whether something like `localhost:8000`, which is no scheme. */
+function isPort(text: string): boolean {
+  return /^[^/]+:\d+(\/|$)/.test(text);
+}
+
+export function isSiteOff({ sitesOff }: Pick<Settings, 'sitesOff'>, host: string): boolean {
+  return sitesOff.some((site) => covers(site, host));
+}
+
+/** The sites that are off when a host is to be on or off. */
+export function withSite(sitesOff: readonly string[], host: string, on: boolean): string[] {
+  if (on) return sitesOff.filter((site) => !covers(site, host));
+  return [...sitesOff.filter((site) => site !== host), host].sort();
+}
+
+function covers(site: string, host: string): boolean {
+  return host === site || host.endsWith(`.${site}`);
+}
 
 /** What the content scripts of a page need to know. */
 export interface PageSettings {
@@ -58,10 +112,9 @@ export interface PageSettings {
 
 /** What a page on a host is told. */
 export function pageSettings(settings: Settings, host: string): PageSettings {
-  const { enabled, sitesOff, mode, sensitivity, loadAgain, serverUrl, consentedAt } = settings;
-  const off = sitesOff.some((site) => host === site || host.endsWith(`.${site}`));
+  const { enabled, mode, sensitivity, loadAgain, serverUrl, consentedAt } = settings;
   return {
-    active: enabled && !off,
+    active: enabled && !isSiteOff(settings, host),
     mode,
     sensitivity,
     loadAgain,
