@@ -2,6 +2,7 @@
 
 import { defineUnlistedScript } from 'wxt/utils/define-unlisted-script';
 import { workerChannel } from '../channels';
+import { encode } from '../escalation/crops';
 import { Judge } from '../judge/judge';
 import { openModels } from '../judge/models';
 import type { Looking } from '../messages';
@@ -22,7 +23,8 @@ export default defineUnlistedScript(() => {
     look: (frame) => inTurn((judge) => judge.look(frame)),
     forget: ({ source }) => inTurn((judge) => judge.forget(source)),
     faces: ({ source }) => inTurn((judge) => judge.faces(source)),
-    crops: ({ source }) => inTurn((judge) => judge.crops(source)),
+    // Frames need not wait for the encoding.
+    crops: async ({ source }) => encode(await inTurn((judge) => judge.sendable(source))),
     models: () => inTurn((judge) => judge.models()),
     reopen_models: () => inTurn((judge) => judge.models()),
   });

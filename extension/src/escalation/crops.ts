@@ -7,7 +7,7 @@ import { type Box, center, height, width } from '../core/geometry';
 import { type Picture, visible } from '../core/picture';
 import type { FrameRecord, Sighting } from '../core/pipeline';
 import { encodePng } from './png';
-import type { SentCrop } from './sending';
+import type { Material, SentCrop } from './sending';
 
 /** Side of a crop, in longer sides of the face box: each model of the server cuts its own of it. */
 const CROP_SCALE = 2;
@@ -25,62 +25,86 @@ export interface FaceCrop extends Omit<SentCrop, 'png'> {
   readonly pixels: Picture;
 }
 
-/** Keeps crops of the usable faces of all videos; what is kept is bounded, however many they are. */
-export class KeptCrops {
-  readonly #sources = new Map<string, Map<number, FaceCrop[]>>();
+/** What is known of a video that may be sent, before anything is encoded. */
+export interface Sendable extends Omit<Material, 'crops'> {
+  readonly crops: readonly FaceCrop[];
+}
 
-  /** Keep the usable faces of a frame, and none of the video from before `sinceSeconds`. */
-  add(source: string, picture: Picture, record: FrameRecord, sinceSeconds: number): void {
-    const tracks = this.#sources.get(source) ?? new Map<number, FaceCrop[]>();
-    this.#sources.set(source, tracks);
+/** Keeps crops of the usable faces of one video. */
+export class FaceCrops {
+  readonly #byTrack = new Map<number, FaceCrop[]>();
+
+  /** Keep the usable faces of a frame, and none from before `sinceSeconds`. */
+  add(picture: Picture, record: FrameRecord, sinceSeconds: number): void {
     for (const sighting of record.faces) {
       const crop = cutOut(picture, sighting);
       if (crop === undefined) continue;
-      const kept = [...(tracks.get(crop.trackId) ?? []), crop];
-      tracks.set(crop.trackId, kept.length > CROPS_PER_TRACK ? thinned(kept) : kept);
+      const kept = [...(this.#byTrack.get(crop.trackId) ?? []), crop];
+      this.#byTrack.set(crop.trackId, kept.length > CROPS_PER_TRACK ? thinned(kept) : kept);
     }
-    for (const [trackId, kept] of tracks) {
+    for (const [trackId, kept] of this.#byTrack) {
       const left = kept.filter((crop) => crop.ptsSeconds >= sinceSeconds);
-      if (left.length === 0) tracks.delete(trackId);
-      else tracks.set(trackId, left);
+      if (left.length === 0) this.#byTrack.delete(trackId);
+      else this.#byTrack.set(trackId, left);
     }
-    this.#makeRoom();
-  }
-
-  /** Let go of a video, or of what was seen of it so far. */
-  forget(source: string): void {
-    this.#sources.delete(source);
   }
 
   /**
    * The crops of these people, theirs together; of each first some from all of its time, then those
    * between, so that a limit met halfway leaves no part of the time out.
    */
-  of(source: string, trackIds: readonly number[]): FaceCrop[] {
+  of(trackIds: readonly number[]): FaceCrop[] {
     return trackIds.flatMap((trackId) => {
-      const kept = this.#sources.get(source)?.get(trackId) ?? [];
+      const kept = this.#byTrack.get(trackId) ?? [];
       const every = (step: number, from: number): FaceCrop[] =>
         kept.filter((_, i) => i % step === from);
       return [...every(4, 0), ...every(4, 2), ...every(2, 1)];
     });
   }
 
-  #makeRoom(): void {
-    for (;;) {
-      const all = [...this.#sources.values()].flatMap((tracks) =>
-        [...tracks].map(([trackId, kept]) => ({ tracks, trackId, kept, bytes: bytesOf(kept) })),
-      );
-      if (all.reduce((sum, { bytes }) => sum + bytes, 0) <= MAX_HELD_BYTES) return;
-      const thinnable = all.filter(({ kept }) => kept.length > 1);
-      if (thinnable.length === 0) return; // one each: the size of frames bounds them
-      const largest = thinnable.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-      largest.tracks.set(largest.trackId, thinned(largest.kept));
-    }
+  get heldBytes(): number {
+    return this.#tracks().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Bytes of the person with most of them, among those of whom one may be let go. */
+  get largestBytes(): number {
+    return this.#largest()?.bytes ?? 0;
+  }
+
+  /** Let go of one crop of that person. */
+  thin(): void {
+    const largest = this.#largest();
+    if (largest !== undefined) this.#byTrack.set(largest.trackId, thinned(largest.kept));
+  }
+
+  #largest(): { trackId: number; kept: FaceCrop[]; bytes: number } | undefined {
+    const thinnable = this.#tracks().filter(({ kept }) => kept.length > 1);
+    return thinnable.toSorted((a, b) => b.bytes - a.bytes)[0];
+  }
+
+  #tracks(): { trackId: number; kept: FaceCrop[]; bytes: number }[] {
+    return [...this.#byTrack].map(([trackId, kept]) => {
+      return { trackId, kept, bytes: kept.reduce((sum, crop) => sum + crop.pixels.data.length, 0) };
+    });
   }
 }
 
+/** Let go of crops until all videos together hold no more than they may; of each person one stays. */
+export function makeRoom(videos: readonly FaceCrops[], most = MAX_HELD_BYTES): void {
+  while (videos.reduce((sum, video) => sum + video.heldBytes, 0) > most) {
+    const largest = videos.toSorted((a, b) => b.largestBytes - a.largestBytes)[0];
+    if (largest === undefined || largest.largestBytes === 0) return;
+    largest.thin();
+  }
+}
+
+/** Encode what is sent: the people who look most suspicious first, as far as the limits allow. */
+export async function encode({ crops, ...known }: Sendable): Promise<Material> {
+  return { ...known, crops: await encodeCrops(crops) };
+}
+
 /** Those that come first, as far as the limits on number and bytes allow, by person and time. */
-export async function encodeCrops(crops: readonly FaceCrop[]): Promise<SentCrop[]> {
+async function encodeCrops(crops: readonly FaceCrop[]): Promise<SentCrop[]> {
   const chosen: SentCrop[] = [];
   let left = MAX_SENT_BYTES;
   for (const { pixels, ...told } of crops.slice(0, MAX_CROPS)) {
@@ -133,8 +157,4 @@ function thinned(kept: readonly FaceCrop[]): FaceCrop[] {
     if (gap < leastGap) [least, leastGap] = [i, gap];
   }
   return kept.toSpliced(least, 1);
-}
-
-function bytesOf(kept: readonly FaceCrop[]): number {
-  return kept.reduce((sum, { pixels }) => sum + pixels.data.length, 0);
 }

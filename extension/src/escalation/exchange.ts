@@ -155,7 +155,7 @@ async function readText(response: Response, asked: Asked): Promise<string> {
 }
 
 /** What the server says of its refusal. */
-async function refusal(response: Response, asked: Asked): Promise<ProblemError> {
+export async function refusal(response: Response, asked: Asked): Promise<ProblemError> {
   const { status } = response;
   const said = readProblem(await readJson(response, asked).catch(() => null));
   const detail = `HTTP ${status}${said === null ? '' : `, ${shown(said.detail)}`}`;

@@ -1,6 +1,6 @@
 /** Verdicts on videos as they play: a rolling window of each, for as long as it is heard of. */
 
-import type { Material } from '../escalation/sending';
+import { makeRoom, type Sendable } from '../escalation/crops';
 import type { Frame, Looked, SeenFace } from '../messages';
 import { ProblemError } from '../problems';
 import type { ModelsState, Opened } from './models';
@@ -39,6 +39,7 @@ export class Judge {
     const window = this.#find(frame.source) ?? new Window(this.#opened);
     this.#heard(frame.source, window);
     await window.look(frame);
+    makeRoom([...this.#known.values()].map((known) => known.window.crops));
     const milliseconds = performance.now() - started;
     return { verdict: window.verdict(frame, milliseconds, this.#version), milliseconds };
   }
@@ -54,9 +55,9 @@ export class Judge {
     return this.#knownWindow(source).faces();
   }
 
-  /** What a submission of a video to a server is made of. */
-  crops(source: string): Material {
-    throw new ProblemError('unknown_source', source);
+  /** What a submission of a video to a server is made of, not encoded yet. */
+  sendable(source: string): Sendable {
+    return { source, ...this.#knownWindow(source).sendable() };
   }
 
   /** Which models run. */

@@ -2,7 +2,9 @@
 
 import { buildVerdict, FramePipeline, type FrameRecord } from '../core/pipeline';
 import { fromRgba } from '../core/picture';
+import { FaceCrops, type Sendable } from '../escalation/crops';
 import type { Frame, SeenFace } from '../messages';
+import { ProblemError } from '../problems';
 import type { Verdict } from '../types/verdict';
 import { SeenFaces } from './faces';
 import type { Opened } from './models';
@@ -16,6 +18,8 @@ export class Window {
   #pipeline: FramePipeline;
   #records: readonly FrameRecord[] = [];
   #faces = new SeenFaces();
+  #crops = new FaceCrops();
+  #said: Verdict | undefined;
 
   constructor(opened: Opened) {
     this.#opened = opened;
@@ -31,6 +35,7 @@ export class Window {
     const record = await this.#pipeline.look(picture, ptsSeconds, index);
     this.#records = [...this.#records, record].slice(-FRAMES);
     this.#faces.add(picture, record, this.#records[0]!.ptsSeconds);
+    this.#crops.add(picture, record, this.#records[0]!.ptsSeconds);
   }
 
   /** What is said of all its frames; the last one had a size and took some time. */
@@ -51,7 +56,8 @@ export class Window {
       faces_seconds: 0,
       classify_seconds: seconds,
     };
-    return buildVerdict(this.#records, source, models.card, infos, timing, version);
+    this.#said = buildVerdict(this.#records, source, models.card, infos, timing, version);
+    return this.#said;
   }
 
   /** The faces that the verdict rests on, by person and time. */
@@ -59,9 +65,28 @@ export class Window {
     return this.#faces.list();
   }
 
+  /** Pictures of the faces, for a server that may be asked. */
+  get crops(): FaceCrops {
+    return this.#crops;
+  }
+
+  /** The verdict that was given last, and the pictures of the faces in it. */
+  sendable(): Omit<Sendable, 'source'> {
+    if (this.#said === undefined) throw new ProblemError('unknown_source', 'nothing was seen yet');
+    const suspicious = this.#said.tracks.toSorted(
+      (a, b) => b.fake_probability - a.fake_probability,
+    );
+    return {
+      verdict: this.#said,
+      framesSampled: this.#said.source.frames_sampled,
+      crops: this.#crops.of(suspicious.map((track) => track.track_id)),
+    };
+  }
+
   #startAnew(): void {
     this.#pipeline = new FramePipeline(this.#opened.models);
     this.#records = [];
     this.#faces = new SeenFaces();
+    this.#crops = new FaceCrops();
   }
 }
