@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import socket
 import subprocess
 import time
@@ -30,12 +31,27 @@ SILENT = {
     "extensions.getAddons.cache.enabled": False,
     "extensions.systemAddon.update.enabled": False,
     "media.autoplay.default": 0,
+    "media.gmp-manager.updateEnabled": False,
+    "media.gmp-manager.url": "",
+    "media.gmp-provider.enabled": False,
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
     "toolkit.telemetry.enabled": False,
 }
 """Preferences that keep the browser from errands of its own, and let videos play unasked."""
+
+
+def through(port: int) -> dict[str, bool | int | str]:
+    """Preferences that send all requests, those to this machine too, through a proxy on a port."""
+    return {
+        "network.proxy.type": 1,
+        "network.proxy.http": "127.0.0.1",
+        "network.proxy.http_port": port,
+        "network.proxy.ssl": "127.0.0.1",
+        "network.proxy.ssl_port": port,
+        "network.proxy.allow_hijacking_localhost": True,
+    }
 
 
 class Firefox:
@@ -66,6 +82,8 @@ class Firefox:
                 "--profile",
                 str(profile),
             ],
+            # Without it a release takes no other server for the browser's own settings.
+            env={**os.environ, "MOZ_REMOTE_SETTINGS_DEVTOOLS": "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
