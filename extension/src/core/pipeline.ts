@@ -19,13 +19,17 @@ import { FaceTracker } from './tracking';
 const PREPROCESS_INPUT = 'crop';
 const PREPROCESS_OUTPUT = 'input';
 
-/** The models of a pipeline; shared between sources. */
-export interface Models {
-  readonly faceCard: FaceDetectorCard;
-  readonly faceNetwork: Network;
+/** What scores a crop. */
+export interface Detector {
   readonly card: DetectorCard;
   readonly preprocess: Network;
   readonly network: Network;
+}
+
+/** The models of a pipeline; shared between sources. */
+export interface Models extends Detector {
+  readonly faceCard: FaceDetectorCard;
+  readonly faceNetwork: Network;
 }
 
 /** One face in one frame, scored. */
@@ -66,7 +70,7 @@ export class FramePipeline {
       const box = cropBox(face.box, card.crop);
       const quality = measureQuality(visible(picture, box));
       const crop = cut(picture, box, card.crop.pad_value ?? 0);
-      const { logit, novelty } = await this.#score(crop);
+      const { logit, novelty } = await scoreCrop(this.#models, crop);
       const observation: Observation = {
         pts_seconds: round6(Math.max(ptsSeconds, 0)),
         frame_index: frameIndex,
@@ -81,20 +85,23 @@ export class FramePipeline {
     }
     return { ptsSeconds: round6(Math.max(ptsSeconds, 0)), faces };
   }
+}
 
-  async #score(crop: Picture): Promise<{ logit: number; novelty: number | null }> {
-    const { card, preprocess, network } = this.#models;
-    const { [PREPROCESS_OUTPUT]: input } = await preprocess.run({
-      [PREPROCESS_INPUT]: { data: crop.data, dims: [crop.height, crop.width, 3] },
-    });
-    if (input === undefined) throw new Error(`${card.name}: its preprocess.onnx gives no tensor`);
-    const outputs = await network.run({ [card.input.name]: input });
-    const limit = card.decision.novelty;
-    return {
-      logit: fakeLogits(floats(outputs, card.output.name), card.output)[0]!,
-      novelty: limit == null ? null : floats(outputs, limit.output)[0]!,
-    };
-  }
+/** What the detector says of a crop of any size: before calibration, and how unlike known faces. */
+export async function scoreCrop(
+  { card, preprocess, network }: Detector,
+  crop: Picture,
+): Promise<{ logit: number; novelty: number | null }> {
+  const { [PREPROCESS_OUTPUT]: input } = await preprocess.run({
+    [PREPROCESS_INPUT]: { data: crop.data, dims: [crop.height, crop.width, 3] },
+  });
+  if (input === undefined) throw new Error(`${card.name}: its preprocess.onnx gives no tensor`);
+  const outputs = await network.run({ [card.input.name]: input });
+  const limit = card.decision.novelty;
+  return {
+    logit: fakeLogits(floats(outputs, card.output.name), card.output)[0]!,
+    novelty: limit == null ? null : floats(outputs, limit.output)[0]!,
+  };
 }
 
 /** The verdict on frames, in order of time. */
