@@ -13,6 +13,8 @@ export interface Region {
 
 /** The longer side of a frame that is judged, at most, as in pages. */
 export const FRAME_SIDE = 640;
+/** The same of a picture: faces in it are cut at this size. */
+export const PICTURE_SIDE = 2048;
 
 /** A region's pixels, shrunk until its longer side is at most `longest`. */
 export function draw(

@@ -2,12 +2,10 @@
 
 import type { Pixels } from '../messages';
 import { ProblemError } from '../problems';
-import { draw } from './drawing';
+import { draw, PICTURE_SIDE } from './drawing';
 import { fetchUpTo } from './fetching';
 
 const MOST_BYTES = 32 * 1024 * 1024;
-/** The longer side of a picture that is judged, at most: faces in it are cut at this size. */
-export const PICTURE_SIDE = 2048;
 
 /**
  * The pixels of the picture at an address.
