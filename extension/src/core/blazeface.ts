@@ -71,7 +71,9 @@ export class BlazeFace {
         const scale = 1 / (255 * std[channel]!);
         const offset = -mean[channel]! / std[channel]!;
         const start = (n * 3 + channel) * plane;
-        for (let i = 0; i < plane; i++) batch[start + i] = data[3 * i + channel]! * scale + offset;
+        for (let i = 0, at = channel; i < plane; i++, at += 3) {
+          batch[start + i] = data[at]! * scale + offset;
+        }
       }
     });
     return batch;
@@ -109,12 +111,14 @@ export function decode(
   for (let i = 0; i < logits.length; i++) {
     const logit = Math.min(Math.max(logits[i]!, -LOGIT_CLIP), LOGIT_CLIP);
     const score = Math.fround(1 / (1 + Math.exp(-logit)));
-    const [x, y, w, h] = boxes.subarray(i * VALUES, i * VALUES + 4);
+    if (!(score >= Math.fround(minScore))) continue;
+    const w = boxes[i * VALUES + 2]!;
+    const h = boxes[i * VALUES + 3]!;
     // Boxes of no positive size, which the network can give, are left out.
-    if (!(score >= Math.fround(minScore) && w! > 0 && h! > 0)) continue;
-    const cx = x! + anchors[2 * i]!;
-    const cy = y! + anchors[2 * i + 1]!;
-    const box = { left: cx - w! / 2, top: cy - h! / 2, right: cx + w! / 2, bottom: cy + h! / 2 };
+    if (!(w > 0 && h > 0)) continue;
+    const cx = boxes[i * VALUES]! + anchors[2 * i]!;
+    const cy = boxes[i * VALUES + 1]! + anchors[2 * i + 1]!;
+    const box = { left: cx - w / 2, top: cy - h / 2, right: cx + w / 2, bottom: cy + h / 2 };
     found.push({ box, score });
   }
   return found;

@@ -59,23 +59,23 @@ export function sampleView(picture: Picture, view: View, size: number): Picture 
   const step = view.side / size;
   const columns = taps(view.left, step, size);
   const rows = taps(view.top, step, size);
+  const line = size * 3;
+  // A row of the frame is stretched once however many rows of the view lie at it.
+  let [upperAt, lowerAt] = [NaN, NaN];
+  let [upper, lower] = [new Float32Array(line), new Float32Array(line)];
   for (let y = 0; y < size; y++) {
-    const { at: top, part: down } = rows[y]!;
-    for (let x = 0; x < size; x++) {
-      const { at: left, part: right } = columns[x]!;
-      for (let channel = 0; channel < 3; channel++) {
-        const upper = mix(
-          pixel(picture, left, top, channel),
-          pixel(picture, left + 1, top, channel),
-          right,
-        );
-        const lower = mix(
-          pixel(picture, left, top + 1, channel),
-          pixel(picture, left + 1, top + 1, channel),
-          right,
-        );
-        data[(y * size + x) * 3 + channel] = roundHalfEven(mix(upper, lower, down));
-      }
+    const top = rows.at[y]!;
+    if (top === lowerAt) {
+      [upper, lower] = [lower, upper];
+      [upperAt, lowerAt] = [lowerAt, NaN];
+    }
+    if (top !== upperAt) sampleRow(picture, top, columns, upper);
+    if (top + 1 !== lowerAt) sampleRow(picture, top + 1, columns, lower);
+    [upperAt, lowerAt] = [top, top + 1];
+    const down = rows.part[y]!;
+    for (let i = 0, to = y * line; i < line; i++, to++) {
+      const value = Math.fround(upper[i]! + down * Math.fround(lower[i]! - upper[i]!));
+      data[to] = value + HALF_EVEN - HALF_EVEN;
     }
   }
   return { width: size, height: size, data };
@@ -111,35 +111,41 @@ export function resizeChannels(
   const across = shrinks ? cover(fromWidth, width) : stretch(fromWidth, width);
   const down = shrinks ? cover(fromHeight, height) : stretch(fromHeight, height);
   // Sums in single precision, in OpenCV's order, so that averages round alike.
-  const rows = new Float32Array(fromHeight * width * channels);
+  const line = width * channels;
+  const rows = new Float32Array(fromHeight * line);
   for (let y = 0; y < fromHeight; y++) {
-    for (let x = 0; x < width; x++) {
-      for (const [at, weight] of across[x]!) {
-        for (let c = 0; c < channels; c++) {
-          rows[(y * width + x) * channels + c]! +=
-            from[(y * fromWidth + at) * channels + c]! * weight;
-        }
+    for (let x = 0, tap = 0; x < width; x++) {
+      const to = y * line + x * channels;
+      for (; tap < across.ends[x]!; tap++) {
+        const weight = across.weights[tap]!;
+        const at = (y * fromWidth + across.at[tap]!) * channels;
+        for (let c = 0; c < channels; c++) rows[to + c]! += from[at + c]! * weight;
       }
     }
   }
-  const out = new Uint8Array(width * height * channels);
-  const line = width * channels;
+  const out = new Uint8Array(line * height);
   const sum = new Float32Array(line);
-  for (let y = 0; y < height; y++) {
+  for (let y = 0, tap = 0; y < height; y++) {
     sum.fill(0);
-    for (const [at, weight] of down[y]!) {
-      for (let i = 0; i < line; i++) sum[i]! += rows[at * line + i]! * weight;
+    for (; tap < down.ends[y]!; tap++) {
+      const weight = down.weights[tap]!;
+      const at = down.at[tap]! * line;
+      for (let i = 0; i < line; i++) sum[i]! += rows[at + i]! * weight;
     }
-    for (let i = 0; i < line; i++) out[y * line + i] = roundHalfEven(sum[i]!);
+    for (let i = 0; i < line; i++) out[y * line + i] = sum[i]! + HALF_EVEN - HALF_EVEN;
   }
   return out;
 }
 
+/**
+ * Added and taken away again it leaves a number rounded to a whole one, halves to the even one: 1.5
+ * times 2 to the power of 52, next to which double precision has no room for fractions.
+ */
+const HALF_EVEN = 6755399441055744;
+
+/** For magnitudes below 2 to the power of 51. */
 export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const part = value - floor;
-  if (part !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+  return value + HALF_EVEN - HALF_EVEN;
 }
 
 /** The mean of each two by two pixels, a half rounded up: OpenCV's own path for this case. */
@@ -159,34 +165,48 @@ function halve(from: Uint8Array, width: number, height: number, channels: number
   return out;
 }
 
-type Weights = readonly (readonly [at: number, weight: number])[];
+/** Which pixels each new one averages, and by what share: those up to `ends` of each, in turn. */
+interface Weights {
+  readonly ends: Int32Array;
+  readonly at: Int32Array;
+  readonly weights: Float64Array;
+}
+
+function weigh(to: number, of: (i: number) => [at: number, weight: number][]): Weights {
+  const shares = Array.from({ length: to }, (_, i) => of(i));
+  let end = 0;
+  return {
+    ends: Int32Array.from(shares, (taps) => (end += taps.length)),
+    at: Int32Array.from(shares.flat(), ([at]) => at),
+    weights: Float64Array.from(shares.flat(), ([, weight]) => weight),
+  };
+}
 
 /** A share of a pixel smaller than this is left out, as in OpenCV. */
 const LEAST_SHARE = 1e-3;
 
-/** Which pixels each new one averages, and by what share. */
-function cover(from: number, to: number): Weights[] {
+function cover(from: number, to: number): Weights {
   const scale = 1 / (to / from);
-  return Array.from({ length: to }, (_, i) => {
+  return weigh(to, (i) => {
     const start = i * scale;
     const end = start + scale;
     const cell = Math.min(scale, from - start);
     const last = Math.min(Math.floor(end), from - 1);
     const first = Math.min(Math.ceil(start), last);
-    const weights: [number, number][] = [];
-    if (first - start > LEAST_SHARE) weights.push([first - 1, Math.fround((first - start) / cell)]);
-    for (let at = first; at < last; at++) weights.push([at, Math.fround(1 / cell)]);
+    const taps: [number, number][] = [];
+    if (first - start > LEAST_SHARE) taps.push([first - 1, Math.fround((first - start) / cell)]);
+    for (let at = first; at < last; at++) taps.push([at, Math.fround(1 / cell)]);
     if (end - last > LEAST_SHARE) {
-      weights.push([last, Math.fround(Math.min(end - last, 1, cell) / cell)]);
+      taps.push([last, Math.fround(Math.min(end - last, 1, cell) / cell)]);
     }
-    return weights;
+    return taps;
   });
 }
 
-/** Which two pixels each new one mixes when a side grows. */
-function stretch(from: number, to: number): Weights[] {
+/** For a side that grows: two pixels each. */
+function stretch(from: number, to: number): Weights {
   const scale = from / to;
-  return Array.from({ length: to }, (_, i) => {
+  return weigh(to, (i) => {
     let at = Math.floor(i * scale);
     let part = i + 1 - (at + 1) / scale;
     part = part <= 0 ? 0 : part - Math.floor(part);
@@ -203,23 +223,41 @@ function stretch(from: number, to: number): Weights[] {
   });
 }
 
-/** Where each output pixel reads, in single precision as OpenCV has it. */
-function taps(start: number, step: number, size: number): { at: number; part: number }[] {
-  return Array.from({ length: size }, (_, i) => {
+/** Where each output pixel reads: between a pixel and the next, `part` of the way. */
+interface Taps {
+  readonly at: Int32Array;
+  readonly part: Float64Array;
+}
+
+/** In single precision, as OpenCV has it. */
+function taps(start: number, step: number, size: number): Taps {
+  const [at, part] = [new Int32Array(size), new Float64Array(size)];
+  for (let i = 0; i < size; i++) {
     const position = Math.fround(Math.fround(start) + i * Math.fround(step));
-    const at = Math.floor(position);
-    return { at, part: position - at };
-  });
+    at[i] = Math.floor(position);
+    part[i] = position - at[i]!;
+  }
+  return { at, part };
 }
 
-/** Between two values, in single precision. */
-function mix(from: number, to: number, part: number): number {
-  return Math.fround(from + part * Math.fround(to - from));
-}
-
-function pixel(picture: Picture, x: number, y: number, channel: number): number {
-  if (x < 0 || y < 0 || x >= picture.width || y >= picture.height) return 0;
-  return picture.data[(y * picture.width + x) * 3 + channel]!;
+/** A row of the frame as a view has it, in single precision; black outside the frame. */
+function sampleRow({ width, height, data }: Picture, y: number, columns: Taps, out: Float32Array) {
+  if (y < 0 || y >= height) {
+    out.fill(0);
+    return;
+  }
+  const row = y * width;
+  for (let x = 0, to = 0; x < columns.at.length; x++, to += 3) {
+    const left = columns.at[x]!;
+    const part = columns.part[x]!;
+    const [hasLeft, hasRight] = [left >= 0 && left < width, left >= -1 && left + 1 < width];
+    const at = (row + left) * 3;
+    for (let c = 0; c < 3; c++) {
+      const from = hasLeft ? data[at + c]! : 0;
+      const next = hasRight ? data[at + 3 + c]! : 0;
+      out[to + c] = from + part * (next - from);
+    }
+  }
 }
 
 function clip(position: number, size: number): number {
