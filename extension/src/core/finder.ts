@@ -33,8 +33,19 @@ const CLOSE_UP = 4;
 const MAX_CLOSE_UPS = 8;
 const TILE_FRACTIONS = [0.5, 0.25];
 
-/** The faces of a picture in its pixels, best first. */
-export async function findFaces(detector: BlazeFace, picture: Picture): Promise<Detection[]> {
+export interface Found {
+  /** In pixels of the picture, best first. */
+  readonly faces: readonly Detection[];
+  /** Whether all of the frame was searched for small faces, and none came to light. */
+  readonly searchedInVain: boolean;
+}
+
+/** The faces of a picture; small ones are searched for, many times the work of the rest, on demand. */
+export async function findFaces(
+  detector: BlazeFace,
+  picture: Picture,
+  search = true,
+): Promise<Found> {
   const longer = Math.max(picture.width, picture.height);
   const small = SMALL_FRACTION * longer;
   const far = new Looks(detector, picture, WHOLE_SIDE_PIXELS);
@@ -42,15 +53,15 @@ export async function findFaces(detector: BlazeFace, picture: Picture): Promise<
   const isSure = (face: Detection): boolean => face.score >= SURE_SCORE && width(face.box) >= small;
   let faces = candidates.filter(isSure);
   const doubtful = candidates.filter((face) => !isSure(face));
-  if (faces.length > 0 && doubtful.length === 0) return faces;
+  if (faces.length > 0 && doubtful.length === 0) return { faces, searchedInVain: false };
   faces = merge(faces, await far.closeUps(doubtful.filter((face) => width(face.box) >= small)));
   const near = new Looks(detector, picture, NEAR_SIDE_PIXELS);
   faces = merge(faces, await near.closeUps(doubtful.filter((face) => width(face.box) < small)));
   if (faces.length === 0) faces = await far.closeUps(await far.fromAfar());
-  if (faces.every((face) => width(face.box) < SEARCH_FRACTION * longer)) {
-    faces = await near.search(faces);
-  }
-  return bestFirst(faces);
+  const known = faces.length;
+  const searched = search && faces.every((face) => width(face.box) < SEARCH_FRACTION * longer);
+  if (searched) faces = await near.search(faces);
+  return { faces: bestFirst(faces), searchedInVain: searched && faces.length === known };
 }
 
 /** Looks at one frame, shrunk to a size that suits them; boxes are of the original frame. */

@@ -46,24 +46,36 @@ export interface FrameRecord {
   readonly faces: readonly Sighting[];
 }
 
+/** How long the search for small faces rests after the first in vain. */
+const FIRST_REST_SECONDS = 2;
+
 /** Looks at the frames of one source, in order of time. */
 export class FramePipeline {
   readonly #models: Models;
   readonly #finder: BlazeFace;
   readonly #tracker = new FaceTracker();
+  readonly #longestRest: number;
+  #rest = 0;
+  #searchAt = -Infinity;
 
-  constructor(models: Models) {
+  /**
+   * As the SDK does it, all of every frame is searched for small faces where no large one is seen.
+   * For a video that plays, let the search rest after one in vain: at first for
+   * {@link FIRST_REST_SECONDS}, then for twice as long each time, at most for `longestRestSeconds`.
+   */
+  constructor(models: Models, longestRestSeconds = 0) {
     if (models.card.input.frames !== undefined && models.card.input.frames > 1) {
       throw new Error(`${models.card.name} takes several frames at once; give one of pictures`);
     }
     this.#models = models;
+    this.#longestRest = longestRestSeconds;
     this.#finder = new BlazeFace(models.faceCard, models.faceNetwork);
   }
 
   /** Find, follow, cut and score the faces of a frame. */
   async look(picture: Picture, ptsSeconds: number, frameIndex: number): Promise<FrameRecord> {
     const { card } = this.#models;
-    const found = await findFaces(this.#finder, picture);
+    const found = await this.#find(picture, ptsSeconds);
     const tracked = this.#tracker.update(found, ptsSeconds);
     const faces: Sighting[] = [];
     for (const { trackId, face } of tracked) {
@@ -84,6 +96,18 @@ export class FramePipeline {
       faces.push({ trackId, face, observation });
     }
     return { ptsSeconds: round6(Math.max(ptsSeconds, 0)), faces };
+  }
+
+  async #find(picture: Picture, ptsSeconds: number): Promise<readonly Detection[]> {
+    const search = ptsSeconds >= this.#searchAt;
+    const { faces, searchedInVain } = await findFaces(this.#finder, picture, search);
+    if (searchedInVain) {
+      this.#rest = Math.min(Math.max(2 * this.#rest, FIRST_REST_SECONDS), this.#longestRest);
+      this.#searchAt = ptsSeconds + this.#rest;
+    } else if (faces.length > 0) {
+      this.#rest = 0;
+    }
+    return faces;
   }
 }
 

@@ -12,6 +12,12 @@ import type { Opened } from './models';
 /** Frames a verdict speaks of: at two a second, half a minute. */
 const FRAMES = 60;
 
+/**
+ * The longest that the search for small faces rests in a video that shows none, in seconds: each is
+ * some eight times the work of a frame with a face.
+ */
+const REST_SECONDS = 8;
+
 /** A rolling window over a video that plays. */
 export class Window {
   readonly #opened: Opened;
@@ -23,7 +29,7 @@ export class Window {
 
   constructor(opened: Opened) {
     this.#opened = opened;
-    this.#pipeline = new FramePipeline(opened.models);
+    this.#pipeline = new FramePipeline(opened.models, REST_SECONDS);
   }
 
   /** Take in the next frame. */
@@ -84,7 +90,7 @@ export class Window {
   }
 
   #startAnew(): void {
-    this.#pipeline = new FramePipeline(this.#opened.models);
+    this.#pipeline = new FramePipeline(this.#opened.models, REST_SECONDS);
     this.#records = [];
     this.#faces = new SeenFaces();
     this.#crops = new FaceCrops();

@@ -80,3 +80,15 @@ test('pixels that are not of the size they are said to be', async () => {
   const judge = new Judge(madeModels(FAKE), '1');
   await expect(judge.look({ ...frame('a', 0), width: 321 })).rejects.toThrow('unreadable');
 });
+
+test('the search for small faces rests ever longer where it finds none', async () => {
+  const views: number[] = [];
+  const judge = new Judge(madeModels({ face: false, logit: 0, views }), '1');
+  const searched: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    views.length = 0;
+    await judge.look(frame('a', i));
+    if (views.length > 2) searched.push(i / 2);
+  }
+  expect(searched).toEqual([0, 2, 6, 14, 22]);
+});

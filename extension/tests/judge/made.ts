@@ -17,12 +17,20 @@ export interface Seen {
   face: boolean;
   /** Of *fake*. */
   logit: number;
+  /** Views of each run that looked for faces, as they come. */
+  views?: number[];
 }
 
 export function madeModels(seen: Seen): Opened {
   const models: Models = {
     faceCard: FACE_CARD,
-    faceNetwork: { run: ({ image }) => Promise.resolve(faces(image!.dims[0]!, seen.face)) },
+    faceNetwork: {
+      run: ({ image }) => {
+        const views = image!.dims[0]!;
+        seen.views?.push(views);
+        return Promise.resolve(faces(views, seen.face));
+      },
+    },
     card: CARD,
     preprocess: {
       run: () => Promise.resolve({ input: { data: new Float32Array(1), dims: [1] } }),
@@ -48,9 +56,11 @@ export function madeModels(seen: Seen): Opened {
   };
 }
 
+const NOISE = Uint8ClampedArray.from({ length: 320 * 320 * 4 }, (_, i) => (i * 7919) % 251);
+
 /** A frame of noise, 320 x 320, half a second after the one before it. */
 export function frame(source: string, index: number): Frame {
-  const rgba = Uint8ClampedArray.from({ length: 320 * 320 * 4 }, (_, i) => (i * 7919) % 251);
+  const rgba = NOISE.slice();
   return { source, index, ptsSeconds: index / 2, width: 320, height: 320, rgba };
 }
 
