@@ -11,7 +11,8 @@ import { serve } from '../rpc';
 export default defineUnlistedScript(() => {
   const root = new URL('/', self.location.href).href;
   const version = new URL(self.location.href).searchParams.get('version') ?? '';
-  const opening = openModels(root).then((opened) => new Judge(opened, version));
+  const open = async (): Promise<Judge> => new Judge(await openModels(root), version);
+  let opening = open();
   let before: Promise<unknown> = Promise.resolve();
   /** One after the other: frames of a video must come in order, and the models are shared. */
   const inTurn = <T>(work: (judge: Judge) => T | Promise<T>): Promise<T> => {
@@ -26,6 +27,10 @@ export default defineUnlistedScript(() => {
     // Frames need not wait for the encoding.
     crops: async ({ source }) => encode(await inTurn((judge) => judge.sendable(source))),
     models: () => inTurn((judge) => judge.models()),
-    reopen_models: () => inTurn((judge) => judge.models()),
+    reopen_models: () =>
+      inTurn(async () => {
+        opening = open();
+        return (await opening).models();
+      }),
   });
 });

@@ -5,10 +5,12 @@
 
 import { browser } from 'wxt/browser';
 import { portChannel, workerChannel } from '../channels';
+import { ModelStore } from '../delivery/store';
+import { Updater } from '../delivery/updating';
 import { Escalator } from '../escalation/escalator';
 import { hardHandlers } from '../hard/handlers';
+import { askBackground } from '../keeping';
 import type { Judging, Looking } from '../messages';
-import { ProblemError } from '../problems';
 import { Client, type Handlers, serve } from '../rpc';
 import { JUDGE_PORT } from './link';
 
@@ -23,17 +25,20 @@ export function hostJudge(version: string): void {
 }
 
 function judging(looking: Client<Looking>): Handlers<Judging> {
-  const missing = (): never => {
-    throw new ProblemError('internal', 'not built yet');
-  };
+  const updater = new Updater({
+    store: new ModelStore(),
+    source: () => askBackground('model_source', {}),
+    models: () => looking.ask('models', {}),
+    reopen: () => looking.ask('reopen_models', {}),
+  });
   const escalator = new Escalator(looking);
   return {
     look: (frame) => looking.ask('look', frame, { transfer: [frame.rgba.buffer] }),
     faces: (source) => looking.ask('faces', source),
-    models: (nothing) => looking.ask('models', nothing),
+    models: () => updater.state(),
     ...hardHandlers(looking),
     escalate: (request, asking) => escalator.escalate(request, asking),
     feedback: (request) => escalator.feedback(request),
-    update_models: missing,
+    update_models: (_, asking) => updater.update(asking),
   };
 }

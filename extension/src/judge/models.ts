@@ -1,6 +1,9 @@
-/** The bundles that ship, opened. */
+/** The models, opened: those that ship, or a newer detector from the user's server. */
 
-import type { Models } from '../core/pipeline';
+import type { Detector, Models } from '../core/pipeline';
+import type { Rejection } from '../delivery/rejecting';
+import { selfTest } from '../delivery/selftest';
+import { type BundleBytes, ModelStore } from '../delivery/store';
 import { openNetwork, useWasmAt } from '../runtime/ort';
 import type { DetectorCard, FaceDetectorCard } from '../types/card';
 import type { ModelInfo } from '../types/verdict';
@@ -18,7 +21,7 @@ export interface ModelsState {
   /** Whether the detector came from the user's server; else it is the one that ships. */
   readonly delivered: boolean;
   /** Why the newest one from the server is not used; null where there is none, or it is. */
-  readonly rejected: string | null;
+  readonly rejected: Rejection | null;
   /** P(fake) up to which a verdict is REAL, and from which on it is FAKE. */
   readonly thresholds: { readonly real: number; readonly fake: number };
 }
@@ -26,7 +29,7 @@ export interface ModelsState {
 /** Open the models below `root`, an address that ends with a slash. */
 export async function openModels(root: string): Promise<Opened> {
   useWasmAt(`${root}ort/`);
-  const [faceCard, card] = await Promise.all([
+  const [faceCard, shippedCard] = await Promise.all([
     read<FaceDetectorCard>(`${root}models/faces/card.json`),
     read<DetectorCard>(`${root}models/detector/card.json`),
   ]);
@@ -34,25 +37,44 @@ export async function openModels(root: string): Promise<Opened> {
     openNetwork(new Uint8Array(await (await get(`${root}models/${path}`)).arrayBuffer()));
   // One after the other: onnxruntime-web opens its WASM with the first.
   const faceNetwork = await network('faces/model.onnx');
-  const preprocess = await network('detector/preprocess.onnx');
+  const delivered = await openDelivered(shippedCard.version);
+  const detector = delivered ?? {
+    card: shippedCard,
+    preprocess: await network('detector/preprocess.onnx'),
+    network: await network('detector/model.onnx'),
+  };
+  const { card } = detector;
   const infos = [info(faceCard, 'face_detector'), info(card, 'edge')];
   return {
-    models: {
-      faceCard,
-      faceNetwork,
-      card,
-      preprocess,
-      network: await network('detector/model.onnx'),
-    },
+    models: { faceCard, faceNetwork, ...detector },
     infos,
     state: {
       backend: 'wasm',
       models: infos,
-      delivered: false,
+      delivered: delivered !== null,
       rejected: null,
       thresholds: { real: card.decision.real.threshold, fake: card.decision.fake.threshold },
     },
   };
+}
+
+/** The newest detector from the user's server that works; null where the one that ships is to run. */
+async function openDelivered(shippedVersion: string): Promise<Detector | null> {
+  const tried = async ({ card, preprocess, model, manifest }: BundleBytes): Promise<Detector> => {
+    const detector = {
+      card,
+      preprocess: await openNetwork(preprocess),
+      network: await openNetwork(model),
+    };
+    await selfTest(detector, manifest.self_test.logit);
+    return detector;
+  };
+  try {
+    return await new ModelStore().open(shippedVersion, tried);
+  } catch (error) {
+    console.warn('models from the server cannot be read:', error);
+    return null;
+  }
 }
 
 function info(card: FaceDetectorCard | DetectorCard, role: ModelInfo['role']): ModelInfo {
