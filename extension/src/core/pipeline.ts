@@ -99,8 +99,8 @@ export class FramePipeline {
   }
 
   async #find(picture: Picture, ptsSeconds: number): Promise<readonly Detection[]> {
-    const search = ptsSeconds >= this.#searchAt;
-    const { faces, searchedInVain } = await findFaces(this.#finder, picture, search);
+    const resting = ptsSeconds >= this.#searchAt - this.#rest && ptsSeconds < this.#searchAt;
+    const { faces, searchedInVain } = await findFaces(this.#finder, picture, !resting);
     if (searchedInVain) {
       this.#rest = Math.min(Math.max(2 * this.#rest, FIRST_REST_SECONDS), this.#longestRest);
       this.#searchAt = ptsSeconds + this.#rest;

@@ -40,6 +40,7 @@ export class FaceCrops {
       const crop = cutOut(picture, sighting);
       if (crop === undefined) continue;
       const kept = [...(this.#byTrack.get(crop.trackId) ?? []), crop];
+      kept.sort((a, b) => a.ptsSeconds - b.ptsSeconds); // the video may have been wound back
       this.#byTrack.set(crop.trackId, kept.length > CROPS_PER_TRACK ? thinned(kept) : kept);
     }
     for (const [trackId, kept] of this.#byTrack) {

@@ -18,13 +18,14 @@ const MARGIN = 0.2;
 export class SeenFaces {
   readonly #byTrack = new Map<number, SeenFace[]>();
 
-  /** Keep the faces of a frame, and none from before `sinceSeconds`. */
+  /** Keep the faces of a frame, in whatever order they come, and none from before `sinceSeconds`. */
   add(picture: Picture, record: FrameRecord, sinceSeconds: number): void {
     for (const sighting of record.faces) {
       const { trackId } = sighting;
       const kept = this.#byTrack.get(trackId) ?? [];
       this.#byTrack.delete(trackId); // and put last: the order is that of the last sighting
-      this.#byTrack.set(trackId, spread([...kept, shown(picture, sighting)]));
+      const faces = [...kept, shown(picture, sighting)];
+      this.#byTrack.set(trackId, spread(faces.sort((a, b) => a.ptsSeconds - b.ptsSeconds)));
     }
     for (const [trackId, kept] of this.#byTrack) {
       const left = kept.filter((face) => face.ptsSeconds >= sinceSeconds);

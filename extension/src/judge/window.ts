@@ -18,13 +18,17 @@ const FRAMES = 60;
  */
 const REST_SECONDS = 8;
 
-/** A rolling window over a video that plays. */
+/**
+ * A rolling window over a video that plays: the frames that were looked at last, whether it plays on,
+ * is wound back or plays in a loop.
+ */
 export class Window {
   readonly #opened: Opened;
-  #pipeline: FramePipeline;
+  readonly #pipeline: FramePipeline;
+  /** In the order in which they were looked at. */
   #records: readonly FrameRecord[] = [];
-  #faces = new SeenFaces();
-  #crops = new FaceCrops();
+  readonly #faces = new SeenFaces();
+  readonly #crops = new FaceCrops();
   #said: Verdict | undefined;
 
   constructor(opened: Opened) {
@@ -34,14 +38,13 @@ export class Window {
 
   /** Take in the next frame. */
   async look({ rgba, width, height, ptsSeconds, index }: Frame): Promise<void> {
-    const last = this.#records.at(-1);
-    // It was wound back, or plays from the start again.
-    if (last !== undefined && ptsSeconds < last.ptsSeconds) this.#startAnew();
     const picture = fromRgba(rgba, width, height);
     const record = await this.#pipeline.look(picture, ptsSeconds, index);
-    this.#records = [...this.#records, record].slice(-FRAMES);
-    this.#faces.add(picture, record, this.#records[0]!.ptsSeconds);
-    this.#crops.add(picture, record, this.#records[0]!.ptsSeconds);
+    const others = this.#records.filter((other) => other.ptsSeconds !== record.ptsSeconds);
+    this.#records = [...others, record].slice(-FRAMES);
+    const since = Math.min(...this.#records.map((kept) => kept.ptsSeconds));
+    this.#faces.add(picture, record, since);
+    this.#crops.add(picture, record, since);
   }
 
   /** What is said of all its frames; the last one had a size and took some time. */
@@ -62,7 +65,8 @@ export class Window {
       faces_seconds: 0,
       classify_seconds: seconds,
     };
-    this.#said = buildVerdict(this.#records, source, models.card, infos, timing, version);
+    const records = this.#records.toSorted((a, b) => a.ptsSeconds - b.ptsSeconds);
+    this.#said = buildVerdict(records, source, models.card, infos, timing, version);
     return this.#said;
   }
 
@@ -87,12 +91,5 @@ export class Window {
       framesSampled: this.#said.source.frames_sampled,
       crops: this.#crops.of(suspicious.map((track) => track.track_id)),
     };
-  }
-
-  #startAnew(): void {
-    this.#pipeline = new FramePipeline(this.#opened.models, REST_SECONDS);
-    this.#records = [];
-    this.#faces = new SeenFaces();
-    this.#crops = new FaceCrops();
   }
 }
