@@ -50,7 +50,7 @@ class Asker:
         idempotency_key: str | None = None,
     ) -> UUID:
         """Hand it in; from here on it will be done."""
-        row = await service.submit(
+        return await service.submit(
             self.services,
             self.principal,
             submission,
@@ -58,7 +58,6 @@ class Asker:
             idempotency_key=idempotency_key,
             traceparent=current_traceparent(),
         )
-        return row.id
 
     async def final(self, escalation_id: UUID) -> Escalation:
         """The escalation once it has ended, done or failed.
@@ -68,8 +67,9 @@ class Asker:
         """
         patience = max(0.0, self.deadline - time.monotonic())
         ended = await service.wait_until_final(self.services, escalation_id, patience)
-        row = await service.get(self.services, self.principal, escalation_id)
-        told = await service.view(self.services, row, base_url=self.base_url)
+        told = await service.look(
+            self.services, self.principal, escalation_id, base_url=self.base_url
+        )
         if not ended:
             raise ProblemError(
                 "still_working",

@@ -17,7 +17,13 @@ from dfedge_server.compat.schemas import BatchDetection, Detection, VideoDetecti
 from dfedge_server.escalations.intake import CLIP
 from dfedge_server.escalations.openapi import refusals
 from dfedge_server.escalations.parts import HANG_UP, Part, form_parts, limited
-from dfedge_server.escalations.uploads import StoredPart, discard, new_job_id, store
+from dfedge_server.escalations.uploads import (
+    StoredPart,
+    discard,
+    new_job_id,
+    room_to_hold,
+    store,
+)
 from dfedge_server.problems import ProblemError
 from dfedge_server.security.guards import requires
 from dfedge_server.security.middleware import WITHOUT_KEY
@@ -143,7 +149,8 @@ async def _receive(
                         headers=HANG_UP,
                     )
                 begun.append(new_job_id())
-                stored = await _store(services, part, limit, begun[-1])
+                room = room_to_hold(each for _, each in received)
+                stored = await _store(services, part, limit, begun[-1], room)
                 received.append((_name(part), stored))
             if not received:
                 raise ProblemError("parts_mismatch", f"The part `{field}` is missing.")
@@ -153,9 +160,10 @@ async def _receive(
     return received
 
 
-async def _store(services: Services, part: Part, limit: int, job_id: UUID) -> StoredPart:
+async def _store(services: Services, part: Part, limit: int, job_id: UUID, room: int) -> StoredPart:
     try:
-        return await store(services, limited(part, limit), job_id=job_id, part=CLIP)
+        pieces = limited(part, limit)
+        return await store(services, pieces, job_id=job_id, part=CLIP, hold_bytes=room)
     except ProblemError as error:
         detail = error.detail.replace(f"The part {CLIP!r}", f"The file {_name(part)!r}")
         raise ProblemError(error.code, detail, headers=HANG_UP) from None

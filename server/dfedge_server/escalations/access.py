@@ -20,9 +20,11 @@ may_submit = requires(Scope.ESCALATE)
 may_read = requires(Scope.READ)
 
 
-def any_key(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def any_key(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
     """A guard that lets every key pass, of whichever scope."""
     try:
-        may_read(connection, handler)
+        await may_read(connection, handler)
     except PermissionDeniedException:
-        may_submit(connection, handler)
+        await may_submit(connection, handler)

@@ -12,7 +12,7 @@ from dfedge.escalation.wire import State
 from dfedge_server.db.models import Batch, Escalation
 from dfedge_server.escalations.intake import check_submission, digest
 from dfedge_server.escalations.service import submit_all
-from dfedge_server.escalations.views import state_of, view_all
+from dfedge_server.escalations.views import SHOWN, view_all
 from dfedge_server.problems import ProblemError
 from dfedge_server.security.principal import Principal
 from dfedge_server.services import Services
@@ -47,7 +47,7 @@ async def submit_batch(
         earlier = await _earlier(services, principal, f"batch {idempotency_key} ", sha256)
         if earlier is not None:
             return earlier
-    rows = await submit_all(
+    batch_id = await submit_all(
         services,
         principal,
         request.items,
@@ -55,7 +55,6 @@ async def submit_batch(
         request_sha256=sha256,
         traceparent=traceparent,
     )
-    batch_id = rows[0].batch_id
     assert batch_id is not None
     return batch_id
 
@@ -72,16 +71,16 @@ async def view_batch(
         batch = await session.scalar(
             select(Batch).where(Batch.id == batch_id, Batch.tenant == principal.tenant)
         )
-        query = select(Escalation).where(Escalation.batch_id == batch_id)
-        rows = (await session.scalars(query.order_by(Escalation.id))).unique().all()
     if batch is None:
         raise ProblemError("not_found", "There is no such batch; it may have been deleted.")
-    counts = Counter(state_of(row) for row in rows)
+    query = SHOWN.where(Escalation.batch_id == batch_id).order_by(Escalation.id)
+    items = await view_all(services, query, base_url=base_url)
+    counts = Counter(item.state for item in items)
     return wire.Batch(
         id=batch.id,
         created_at=batch.created_at,
         counts={state: counts[state] for state in State},
-        items=await view_all(services, rows, base_url=base_url),
+        items=items,
     )
 
 

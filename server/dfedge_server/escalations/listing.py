@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, not_, select, tuple_
+from sqlalchemy import ColumnElement, and_, not_, tuple_
 
+from dfedge.escalation import wire
 from dfedge.escalation.wire import State
 from dfedge.verdict import Label
 from dfedge_server.db.models import Escalation, Job
+from dfedge_server.escalations.views import SHOWN, view_all
 from dfedge_server.problems import ProblemError
 from dfedge_server.security.principal import Principal
 from dfedge_server.services import Services
@@ -50,7 +51,8 @@ async def list_page(
     *,
     limit: int = 20,
     cursor: str | None = None,
-) -> tuple[Sequence[Escalation], str | None]:
+    base_url: str,
+) -> tuple[tuple[wire.Escalation, ...], str | None]:
     """One page of the caller's tenant, and the cursor of the next.
 
     A cursor names the last row that was seen, so pages neither repeat nor skip when others are
@@ -63,9 +65,7 @@ async def list_page(
         ProblemError: the cursor is none of ours.
     """
     query = (
-        select(Escalation)
-        .join(Escalation.job)
-        .where(Escalation.tenant == principal.tenant, *_conditions(filters))
+        SHOWN.where(Escalation.tenant == principal.tenant, *_conditions(filters))
         .order_by(Escalation.created_at.desc(), Escalation.id.desc())
         .limit(limit + 1)
     )
@@ -74,11 +74,10 @@ async def list_page(
         here = tuple_(Escalation.created_at, Escalation.id)
         there = tuple_(created_at, last, types=[Escalation.created_at.type, Escalation.id.type])
         query = query.where(here < there)
-    async with services.db.reading() as session:
-        rows = (await session.scalars(query)).unique().all()
-    if len(rows) <= limit:
-        return rows, None
-    return rows[:limit], _write_cursor(rows[limit - 1])
+    found = await view_all(services, query, base_url=base_url)
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], _write_cursor(found[limit - 1])
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
@@ -107,7 +106,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     return found
 
 
-def _write_cursor(row: Escalation) -> str:
+def _write_cursor(row: wire.Escalation) -> str:
     text = f"{row.created_at.isoformat()} {row.id.hex}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

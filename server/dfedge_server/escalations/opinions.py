@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dfedge.escalation.wire import Feedback, NewOverride, State
-from dfedge_server.db.models import Escalation, FeedbackRow, Override
+from dfedge_server.db.models import FeedbackRow, Override
 from dfedge_server.escalations.service import get
 from dfedge_server.escalations.views import state_of
 from dfedge_server.problems import ProblemError
@@ -19,7 +19,7 @@ from dfedge_server.services import Services
 
 async def override(
     services: Services, principal: Principal, escalation_id: UUID, said: NewOverride
-) -> Escalation:
+) -> None:
     """Add what an analyst makes of it; what was said before stays.
 
     Raises:
@@ -44,7 +44,6 @@ async def override(
             tenant=principal.tenant,
             label=said.label.value,
         )
-    return await get(services, principal, escalation_id)
 
 
 async def feedback(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.response import ServerSentEventMessage
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from dfedge.escalation.wire import FINAL, Stage, State
 from dfedge_server.db.models import Escalation, Job
@@ -28,6 +28,12 @@ STREAM_SECONDS: Final = 600.0
 """A stream ends after so long, and the client connects again with a key that is checked again."""
 
 RETRY_MILLISECONDS: Final = 1000
+
+_STATE: Final = (
+    select(Escalation.cancelled_at, Job.state, Job.stage)
+    .join(Job, Job.id == Escalation.job_id)
+    .where(Escalation.id == bindparam("wanted"))
+)
 
 
 async def wait_until_final(services: Services, escalation_id: UUID, seconds: float) -> bool:
@@ -83,11 +89,9 @@ async def events(
 async def _end(
     services: Services, escalation_id: UUID, seen: tuple[State, Stage], base_url: str
 ) -> ServerSentEventMessage:
-    async with services.db.reading() as session:
-        row = await session.get(Escalation, escalation_id)
-    if row is None:
+    told = await view(services, escalation_id, base_url=base_url)
+    if told is None:
         return ServerSentEventMessage(event="deleted", data="{}")
-    told = await view(services, row, base_url=base_url)
     return ServerSentEventMessage(
         event="end", id=_event_id(*seen), data=msgspec.json.encode(told).decode()
     )
@@ -95,13 +99,9 @@ async def _end(
 
 async def _look(services: Services, escalation_id: UUID) -> tuple[State, Stage] | None:
     """State and stage; None when the escalation is gone."""
-    query = (
-        select(Escalation.cancelled_at, Job.state, Job.stage)
-        .join(Job, Job.id == Escalation.job_id)
-        .where(Escalation.id == escalation_id)
+    found = await services.db.read(
+        lambda connection: connection.execute(_STATE, {"wanted": escalation_id}).one_or_none()
     )
-    async with services.db.reading() as session:
-        found = (await session.execute(query)).one_or_none()
     if found is None:
         return None
     cancelled_at, state, stage = found

@@ -6,8 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import case, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, case, func, select
 
 from dfedge.escalation.wire import State
 from dfedge_server.db.models import Job
@@ -20,7 +19,7 @@ _RECENT: Final = timedelta(minutes=1)
 _LONGEST_SECONDS: Final = 60
 
 
-async def find(session: AsyncSession, settings: Settings, tenant: str) -> int:
+def find(connection: Connection, settings: Settings, tenant: str) -> int:
     """Room for one more job: the unfinished jobs of its tenant.
 
     On PostgreSQL requests that come at once may each find the last place, so the queue can be over
@@ -31,14 +30,14 @@ async def find(session: AsyncSession, settings: Settings, tenant: str) -> int:
     """
     own = func.coalesce(func.sum(case((Job.tenant == tenant, 1), else_=0)), 0)
     query = select(func.count(), own).select_from(Job).where(Job.state.in_(UNFINISHED))
-    total, mine = (await session.execute(query)).one()
+    total, mine = connection.execute(query).one()
     if total >= settings.max_queue:
         full = f"{total} jobs are waiting or running, as many as this server takes"
     elif mine >= settings.max_queue_per_tenant:
         full = f"{mine} of your jobs are waiting or running, as many as one tenant may have"
     else:
         return int(mine)
-    seconds = await _seconds_a_job(session)
+    seconds = _seconds_a_job(connection)
     raise ProblemError(
         "queue_full",
         f"{full}. Ask again in {seconds} s.",
@@ -46,10 +45,8 @@ async def find(session: AsyncSession, settings: Settings, tenant: str) -> int:
     )
 
 
-async def _seconds_a_job(session: AsyncSession) -> int:
+def _seconds_a_job(connection: Connection) -> int:
     """At the pace of the last minute."""
     since = datetime.now(UTC) - _RECENT
-    done = await session.scalar(
-        select(func.count()).select_from(Job).where(Job.finished_at >= since)
-    )
+    done = connection.scalar(select(func.count()).select_from(Job).where(Job.finished_at >= since))
     return min(_LONGEST_SECONDS, math.ceil(_RECENT.total_seconds() / max(1, done or 0)))

@@ -23,14 +23,13 @@ from litestar.response import ServerSentEvent
 from dfedge.escalation import wire
 from dfedge.escalation.wire import FINAL, State
 from dfedge.verdict import Label
-from dfedge_server.db.models import Escalation
 from dfedge_server.escalations import batches, opinions, pictures, progress, service
 from dfedge_server.escalations.access import any_key, may_read, may_submit
 from dfedge_server.escalations.listing import MAX_PAGE, Filters
 from dfedge_server.escalations.models import list_models
 from dfedge_server.escalations.openapi import Submitting, answer, refusals
 from dfedge_server.escalations.uploads import receive
-from dfedge_server.escalations.views import base_url, state_of
+from dfedge_server.escalations.views import base_url
 from dfedge_server.problems import ProblemError
 from dfedge_server.security.principal import Principal
 from dfedge_server.services import Services
@@ -86,7 +85,7 @@ async def submit(
     """Send face crops, a clip or an address. The same bytes are computed once."""
     services = _services(request)
     submission, media = await receive(request, services)
-    row = await service.submit(
+    escalation_id = await service.submit(
         services,
         request.user,
         submission,
@@ -94,7 +93,7 @@ async def submit(
         idempotency_key=idempotency_key,
         traceparent=current_traceparent(),
     )
-    return await _answer(request, row, prefer, accepted=True)
+    return await _answer(request, escalation_id, prefer, accepted=True)
 
 
 @get(
@@ -109,8 +108,7 @@ async def look(
     request: Call, escalation_id: FromPath[UUID], prefer: Prefer = None
 ) -> Response[wire.Escalation]:
     """State, progress, and at the end verdict, evidence, overrides; or the problem."""
-    row = await service.get(_services(request), request.user, escalation_id)
-    return await _answer(request, row, prefer, accepted=False)
+    return await _answer(request, escalation_id, prefer, accepted=False)
 
 
 @get(
@@ -158,8 +156,8 @@ async def watch(
 )
 async def cancel(request: Call, escalation_id: FromPath[UUID]) -> wire.Escalation:
     """One that has ended stays as it is."""
-    services = _services(request)
-    return await _view(request, await service.cancel(services, request.user, escalation_id))
+    await service.cancel(_services(request), request.user, escalation_id)
+    return await _look(request, escalation_id)
 
 
 @delete(
@@ -202,7 +200,7 @@ async def list_all(
     if name is not None and "\0" in name:
         raise ProblemError("invalid_request", "name holds the character U+0000; leave it out.")
     services = _services(request)
-    rows, following = await service.list_page(
+    items, following = await service.list_page(
         services,
         request.user,
         Filters(
@@ -210,8 +208,8 @@ async def list_all(
         ),
         limit=limit,
         cursor=cursor,
+        base_url=base_url(request, services.settings),
     )
-    items = await service.view_all(services, rows, base_url=base_url(request, services.settings))
     return wire.EscalationPage(items=items, next=following)
 
 
@@ -270,8 +268,8 @@ async def override(
     request: Call, escalation_id: FromPath[UUID], data: JSONBody[wire.NewOverride]
 ) -> wire.Escalation:
     """Stands beside the verdict; the newest counts, all are kept."""
-    row = await opinions.override(_services(request), request.user, escalation_id, data)
-    return await _view(request, row)
+    await opinions.override(_services(request), request.user, escalation_id, data)
+    return await _look(request, escalation_id)
 
 
 @post(
@@ -350,18 +348,18 @@ async def models(request: Call) -> wire.ModelList:
 
 
 async def _answer(
-    request: Call, row: Escalation, prefer: str | None, *, accepted: bool
+    request: Call, escalation_id: UUID, prefer: str | None, *, accepted: bool
 ) -> Response[wire.Escalation]:
     """200 with what has ended, after waiting as the client prefers; else where to look again."""
     services = _services(request)
     headers = {}
+    told = await _look(request, escalation_id)
     wait = _wait_seconds(prefer, services)
     if wait is not None:
         headers["Preference-Applied"] = f"wait={wait}"
-        if state_of(row) not in FINAL:
-            await service.wait_until_final(services, row.id, wait)
-            row = await service.get(services, request.user, row.id)
-    told = await _view(request, row)
+        if told.state not in FINAL:
+            await service.wait_until_final(services, escalation_id, wait)
+            told = await _look(request, escalation_id)
     ended = told.state in FINAL
     if accepted:
         headers["Location"] = told.href
@@ -375,9 +373,10 @@ def _wait_seconds(prefer: str | None, services: Services) -> int | None:
     return min(int(match[1]), int(services.settings.max_wait_seconds)) if match else None
 
 
-async def _view(request: Call, row: Escalation) -> wire.Escalation:
+async def _look(request: Call, escalation_id: UUID) -> wire.Escalation:
     services = _services(request)
-    return await service.view(services, row, base_url=base_url(request, services.settings))
+    base = base_url(request, services.settings)
+    return await service.look(services, request.user, escalation_id, base_url=base)
 
 
 def _services(request: Call) -> Services:

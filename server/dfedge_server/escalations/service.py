@@ -1,34 +1,31 @@
 """What may be done with escalations: the one door for the API, the pages and the older endpoints.
 
 An escalation is what was asked, a job the work. Submitting finds the job that judges the same bytes
-by the same models, or makes one; the unique constraints of the tables decide between requests that
-come at once, and the loser looks again.
+by the same models, or makes one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from dfedge.escalation.wire import FINAL, Stage, State, Submission
-from dfedge_server.db.models import Batch, Escalation, Job
-from dfedge_server.escalations import room
+from dfedge.escalation import wire
+from dfedge.escalation.wire import FINAL, Submission
+from dfedge_server.db.models import Escalation
+from dfedge_server.escalations import views
 from dfedge_server.escalations.intake import check_submission, input_sha256, request_digest
 from dfedge_server.escalations.listing import list_page
+from dfedge_server.escalations.placing import Asked, MediaWantedError, Placed, place_all
 from dfedge_server.escalations.progress import wait_until_final
 from dfedge_server.escalations.removal import cancel, delete
-from dfedge_server.escalations.uploads import StoredPart, discard, new_job_id
-from dfedge_server.escalations.views import view, view_all
+from dfedge_server.escalations.uploads import StoredPart, discard, keep, new_job_id
 from dfedge_server.problems import ProblemError
 from dfedge_server.security.principal import Principal
 from dfedge_server.services import Services
@@ -40,10 +37,9 @@ __all__ = [
     "delete",
     "get",
     "list_page",
+    "look",
     "submit",
     "submit_all",
-    "view",
-    "view_all",
     "wait_until_final",
 ]
 
@@ -51,32 +47,6 @@ ATTEMPTS: Final = 5
 """Requests that want the same job or idempotency key may come at once; each loses to one other."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A submission, ready to become rows.
-
-    Attributes:
-        job_id: of the job to be made, if one is; its media lies there already.
-    """
-
-    submission: Submission
-    media: Mapping[str, StoredPart]
-    job_id: UUID
-    input_sha256: str
-    policy_sha256: str
-    request_sha256: str
-    idempotency_key: str | None
-    traceparent: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What became of it; ``ahead`` is None where no job was made."""
-
-    escalation: Escalation
-    ahead: int | None
 
 
 async def submit(
@@ -88,19 +58,19 @@ async def submit(
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
     traceparent: str | None = None,
-) -> Escalation:
-    """Accept an escalation: when this returns, it will be done, whatever process dies.
+) -> UUID:
+    """Accept an escalation: when this returns its identity, it will be done, whatever process dies.
 
     Args:
         media: as :func:`dfedge_server.escalations.uploads.receive` or ``store`` left it; what is
-            not needed, because the same was judged before or it is refused, is deleted.
+            not needed, because the same was judged before or it is refused, is dropped.
         request_sha256: of the whole request, where the submission and media are not all of it.
         traceparent: W3C trace context of the request.
 
     Raises:
         ProblemError: it does not fit, the queue is full, or the idempotency key was used.
     """
-    rows = await _submit(
+    placed = await _submit(
         services,
         principal,
         [(submission, media)],
@@ -108,7 +78,7 @@ async def submit(
         request_sha256=request_sha256,
         traceparent=traceparent,
     )
-    return rows[0]
+    return placed[0].id
 
 
 async def submit_all(
@@ -119,9 +89,13 @@ async def submit_all(
     keys: list[str | None],
     request_sha256: str,
     traceparent: str | None = None,
-) -> list[Escalation]:
-    """Accept the addresses of a new batch, all of them or none; errors as of :func:`submit`."""
-    return await _submit(
+) -> UUID | None:
+    """Accept the addresses of a new batch, all of them or none, and tell its identity.
+
+    Raises:
+        ProblemError: as of :func:`submit`.
+    """
+    placed = await _submit(
         services,
         principal,
         [(submission, {}) for submission in submissions],
@@ -130,6 +104,7 @@ async def submit_all(
         traceparent=traceparent,
         as_batch=True,
     )
+    return placed[0].batch_id
 
 
 async def get(services: Services, principal: Principal, escalation_id: UUID) -> Escalation:
@@ -145,8 +120,22 @@ async def get(services: Services, principal: Principal, escalation_id: UUID) -> 
             )
         )
     if row is None:
-        raise ProblemError("not_found", "There is no such escalation; it may have been deleted.")
+        raise _not_found()
     return row
+
+
+async def look(
+    services: Services, principal: Principal, escalation_id: UUID, *, base_url: str
+) -> wire.Escalation:
+    """An escalation of the caller's tenant, as it is told.
+
+    Raises:
+        ProblemError: there is none; another tenant's is none.
+    """
+    told = await views.view(services, escalation_id, base_url=base_url, tenant=principal.tenant)
+    if told is None:
+        raise _not_found()
+    return told
 
 
 async def _submit(
@@ -158,25 +147,32 @@ async def _submit(
     request_sha256: str | None,
     traceparent: str | None,
     as_batch: bool = False,
-) -> list[Escalation]:
-    uploads = {part.job_id for _, media in things for part in media.values()}
+) -> list[Placed]:
+    uploads = {part.job_id for _, media in things for part in media.values() if part.is_stored}
     try:
         policy = await asyncio.to_thread(_policy, services.settings)
         asked = [
             _asked(services, submission, media, policy, key, request_sha256, traceparent)
             for (submission, media), key in zip(things, keys, strict=True)
         ]
-        placed = await _place_all(services, principal, asked, as_batch=as_batch)
+        try:
+            placed = await _place(services, principal, asked, as_batch=as_batch)
+        except MediaWantedError:
+            uploads = {part.job_id for _, media in things for part in media.values()}
+            for _, media in things:
+                await keep(services, media)
+            asked = [replace(one, lacks_media=False) for one in asked]
+            placed = await _place(services, principal, asked, as_batch=as_batch)
     except BaseException:
         await discard(services, uploads)
         raise
-    await discard(services, uploads - {one.escalation.job_id for one in placed})
+    await discard(services, uploads - {one.job_id for one in placed})
     for one in placed:
         if one.ahead is not None:
-            await _enqueue(services, one.escalation.job_id, one.ahead)
-        elif one.escalation.job.state in FINAL and one.escalation.webhook_url:
-            await webhooks.announce(services, one.escalation.job_id)
-    return [one.escalation for one in placed]
+            await _enqueue(services, one.job_id, one.ahead)
+        elif one.state in FINAL and one.webhook_url:
+            await webhooks.announce(services, one.job_id)
+    return placed
 
 
 def _policy(settings: Settings) -> str:
@@ -194,15 +190,16 @@ def _asked(
     key: str | None,
     request_sha256: str | None,
     traceparent: str | None,
-) -> _Asked:
+) -> Asked:
     check_submission(submission, services.settings)
     hashes = {name: part.sha256 for name, part in media.items()}
     ids = {part.job_id for part in media.values()} or {new_job_id()}
     assert len(ids) == 1, "all media of a submission lies under one job"
-    return _Asked(
+    return Asked(
         submission=submission,
         media=media,
         job_id=ids.pop(),
+        lacks_media=not all(part.is_stored for part in media.values()),
         input_sha256=input_sha256(submission, hashes, services.settings),
         policy_sha256=policy,
         request_sha256=request_sha256 or request_digest(submission, hashes),
@@ -211,122 +208,21 @@ def _asked(
     )
 
 
-async def _place_all(
-    services: Services, principal: Principal, asked: list[_Asked], *, as_batch: bool
-) -> list[_Placed]:
+async def _place(
+    services: Services, principal: Principal, asked: Sequence[Asked], *, as_batch: bool
+) -> list[Placed]:
     """The rows, in one transaction."""
     for attempt in range(ATTEMPTS):
         try:
-            async with services.db.session() as session:
-                batch = Batch(tenant=principal.tenant) if as_batch else None
-                if batch is not None:
-                    session.add(batch)
-                    await session.flush()
-                placed = [await _place(session, services, principal, one, batch) for one in asked]
-                if batch is not None and placed[0].escalation.batch_id != batch.id:
-                    await session.delete(batch)  # the same was sent twice at once
-                return placed
+            return await services.db.write(
+                lambda connection: place_all(
+                    connection, services.settings, principal, asked, as_batch=as_batch
+                )
+            )
         except IntegrityError:
             if attempt == ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")
-
-
-async def _place(
-    session: AsyncSession,
-    services: Services,
-    principal: Principal,
-    asked: _Asked,
-    batch: Batch | None,
-) -> _Placed:
-    if asked.idempotency_key is not None:
-        earlier = await session.scalar(
-            select(Escalation).where(
-                Escalation.tenant == principal.tenant,
-                Escalation.idempotency_key == asked.idempotency_key,
-            )
-        )
-        if earlier is not None:
-            if earlier.request_sha256 != asked.request_sha256:
-                raise ProblemError("idempotency_conflict")
-            return _Placed(earlier, None)
-    job = await _same_job(session, principal, asked)
-    ahead = None
-    if job is None:
-        ahead = await room.find(session, services.settings, principal.tenant)
-        job = _new_job(principal, asked)
-        session.add(job)
-        await session.flush()
-    row = _new_escalation(principal, asked, job, services, reused=ahead is None, batch=batch)
-    session.add(row)
-    await session.flush()
-    return _Placed(row, ahead)
-
-
-async def _same_job(session: AsyncSession, principal: Principal, asked: _Asked) -> Job | None:
-    """The job that judges, or has judged, the same; one that failed gives up its place."""
-    job = await session.scalar(
-        select(Job)
-        .where(
-            Job.tenant == principal.tenant,
-            Job.input_sha256 == asked.input_sha256,
-            Job.policy_sha256 == asked.policy_sha256,
-        )
-        .with_for_update()
-    )
-    if job is not None and job.state in (State.FAILED, State.CANCELLED):
-        job.input_sha256 = job.id.hex  # half as long as a hash, so never the same as one
-        await session.flush()
-        return None
-    return job
-
-
-def _new_job(principal: Principal, asked: _Asked) -> Job:
-    submission = msgspec.structs.replace(asked.submission, webhook=None)
-    return Job(
-        id=asked.job_id,
-        tenant=principal.tenant,
-        input_sha256=asked.input_sha256,
-        policy_sha256=asked.policy_sha256,
-        state=State.QUEUED.value,
-        kind=submission.kind,
-        submission=msgspec.to_builtins(submission),
-        media={name: part.key for name, part in asked.media.items()},
-        stage=msgspec.to_builtins(Stage(name="waiting")),
-        traceparent=asked.traceparent,
-    )
-
-
-def _new_escalation(
-    principal: Principal,
-    asked: _Asked,
-    job: Job,
-    services: Services,
-    *,
-    reused: bool,
-    batch: Batch | None,
-) -> Escalation:
-    submission, settings = asked.submission, services.settings
-    device = submission.device_verdict
-    keep = submission.keep and settings.retention_days > 0
-    days = settings.retention_days if keep else settings.result_days
-    fields: dict[str, Any] = {
-        "tenant": principal.tenant,
-        "key_id": principal.key_id,
-        "job_id": job.id,
-        "job": job,
-        "name": submission.name,
-        "reused": reused,
-        "idempotency_key": asked.idempotency_key,
-        "request_sha256": asked.request_sha256,
-        "batch_id": batch.id if batch else None,
-        "webhook_url": submission.webhook.url if submission.webhook else None,
-        "keep": keep,
-        "device_label": device.label.value if device else None,
-        "expires_at": datetime.now(UTC) + timedelta(days=days),
-        "overrides": [],
-    }
-    return Escalation(**fields)
 
 
 async def _enqueue(services: Services, job_id: UUID, ahead: int) -> None:
@@ -335,3 +231,7 @@ async def _enqueue(services: Services, job_id: UUID, ahead: int) -> None:
         await services.queue.enqueue(job_id, ahead=ahead)
     except Exception:
         _log.warning("job %s is kept but is not yet in the queue", job_id, exc_info=True)
+
+
+def _not_found() -> ProblemError:
+    return ProblemError("not_found", "There is no such escalation; it may have been deleted.")

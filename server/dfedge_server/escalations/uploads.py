@@ -1,11 +1,15 @@
-"""Uploads, streamed straight into the blobs: limits, kinds and hashes are checked on the way."""
+"""Uploads: limits, kinds and hashes are checked while they stream in.
+
+Long ones go straight into the blobs. Short ones are held until it is known that they are wanted:
+the same bytes may have been judged before.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,12 +32,16 @@ from dfedge_server.services import Services
 
 MAX_MANIFEST_BYTES: Final = 4 * 1024**2
 
+HELD_BYTES: Final = 1024**2
+"""Of one request, in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """Media that lies in the blobs under the job it may become.
+    """Media that lies in the blobs under the job it may become, or is held to be put there.
 
     Attributes:
+        held: its bytes, where they are not in the blobs.
         sha256: of its bytes, hexadecimal.
         media_type: by its bytes, not by what the client says.
     """
@@ -43,6 +51,12 @@ class StoredPart:
     size: int
     sha256: str
     media_type: str
+    held: bytes | None = field(default=None, repr=False)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it lies in the blobs; :func:`keep` puts it there."""
+        return self.held is None
 
 
 async def receive(
@@ -73,13 +87,15 @@ async def store(
     job_id: UUID,
     part: str,
     crop: bool = False,
+    hold_bytes: int = HELD_BYTES,
 ) -> StoredPart:
-    """Put media into the blobs as it comes.
+    """Take media as it comes.
 
     Args:
         job_id: the job it is for: a new UUID (:func:`new_job_id`).
         part: a checked name, such as ``clip``.
         crop: whether it is a face crop, which may have fewer formats than a clip.
+        hold_bytes: if it is longer it is put into the blobs, else held.
 
     Raises:
         ProblemError: it is empty or of a kind that is not taken; what ``pieces`` raises.
@@ -100,9 +116,32 @@ async def store(
             size += len(piece)
             yield piece
 
-    key = media_key(job_id, part)
-    await services.blobs.put(key, counted())
-    return StoredPart(job_id, key, size, digest.hexdigest(), media_type(head) or "")
+    key, stream, held = media_key(job_id, part), counted(), bytearray()
+    while len(held) <= hold_bytes and (piece := await anext(stream, b"")):
+        held += piece
+    long = len(held) > hold_bytes
+    if long:
+        await services.blobs.put(key, _joined(bytes(held), stream))
+    return StoredPart(
+        job_id,
+        key,
+        size,
+        digest.hexdigest(),
+        media_type(head) or "",
+        held=None if long else bytes(held),
+    )
+
+
+def room_to_hold(parts: Iterable[StoredPart]) -> int:
+    """How much more of a request may be held, beside these."""
+    return HELD_BYTES - sum(len(part.held or b"") for part in parts)
+
+
+async def keep(services: Services, media: Mapping[str, StoredPart]) -> None:
+    """Put into the blobs what is held."""
+    for part in media.values():
+        if part.held is not None:
+            await services.blobs.put(part.key, part.held)
 
 
 async def discard(services: Services, job_ids: Iterable[UUID]) -> None:
@@ -136,7 +175,12 @@ async def _store_parts(
         async for part in parts:
             _refuse_unexpected(part.name, expected, stored)
             stored[part.name] = await store(
-                services, limited(part, limit), job_id=job_id, part=part.name, crop=crop
+                services,
+                limited(part, limit),
+                job_id=job_id,
+                part=part.name,
+                crop=crop,
+                hold_bytes=room_to_hold(stored.values()),
             )
         _refuse_missing(expected - stored.keys())
     except BaseException:
@@ -176,9 +220,10 @@ async def _with_head(pieces: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator
     while len(head) < HEAD_BYTES and (piece := await anext(pieces, b"")):
         head += piece
 
-    async def whole() -> AsyncIterator[bytes]:
-        yield head
-        async for piece in pieces:
-            yield piece
+    return head[:HEAD_BYTES], _joined(head, pieces)
 
-    return head[:HEAD_BYTES], whole()
+
+async def _joined(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for piece in pieces:
+        yield piece

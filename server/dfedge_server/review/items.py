@@ -15,7 +15,6 @@ from dfedge.escalation.wire import FINAL, Feedback, Mistake, NewOverride
 from dfedge.report.view import TONES
 from dfedge.verdict import Label
 from dfedge_server.escalations import opinions, service
-from dfedge_server.escalations.views import view_all
 from dfedge_server.problems import ProblemError
 from dfedge_server.review.forms import MAX_BYTES, read_form, text_of
 from dfedge_server.review.inbox import PAGE, read_filters, row_view
@@ -37,10 +36,9 @@ async def _inbox(request: Request[Any, Any, Any]) -> Response[str]:
     services: Services = request.app.state.services
     wanted, shown = read_filters(request.query_params)
     cursor = request.query_params.get("cursor")
-    rows, following = await service.list_page(
-        services, request.user, wanted, limit=PAGE, cursor=cursor
+    escalations, following = await service.list_page(
+        services, request.user, wanted, limit=PAGE, cursor=cursor, base_url=""
     )
-    escalations = await view_all(services, rows, base_url="")
     limit = services.settings.max_upload_bytes
     return page(
         request,
@@ -65,8 +63,7 @@ async def _download(
     request: Request[Any, Any, Any], escalation_id: FromPath[UUID]
 ) -> Response[bytes]:
     services: Services = request.app.state.services
-    row = await service.get(services, request.user, escalation_id)
-    escalation = await service.view(services, row, base_url="")
+    escalation = await service.look(services, request.user, escalation_id, base_url="")
     return Response(
         msgspec.json.format(msgspec.json.encode(escalation), indent=2),
         media_type=MediaType.JSON,
@@ -121,9 +118,8 @@ async def _ask_to_delete(
     request: Request[Any, Any, Any], escalation_id: FromPath[UUID]
 ) -> Response[str]:
     services: Services = request.app.state.services
-    row = await service.get(services, request.user, escalation_id)
-    escalation = await service.view(services, row, base_url="")
-    return page(request, "delete.html.j2", id=str(row.id), name=source_name(escalation))
+    escalation = await service.look(services, request.user, escalation_id, base_url="")
+    return page(request, "delete.html.j2", id=str(escalation_id), name=source_name(escalation))
 
 
 @post("/review/{escalation_id:uuid}/delete", guards=_ESCALATE, request_max_body_size=MAX_BYTES)
@@ -161,7 +157,7 @@ async def _show(
     asked = asked or {}
     services: Services = request.app.state.services
     row = await service.get(services, request.user, escalation_id)
-    escalation = await service.view(services, row, base_url="")
+    escalation = await service.look(services, request.user, escalation_id, base_url="")
     told = await opinions.feedback_of(services, row.id) if escalation.state in FINAL else ()
     return page(
         request,

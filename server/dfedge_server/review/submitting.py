@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import aclosing
 from pathlib import PurePosixPath
 from typing import Any, Final
+from uuid import UUID
 
 from litestar import Request, Response, post
 from litestar.response import Redirect
 
 from dfedge.escalation.wire import Submission
-from dfedge_server.db.models import Escalation
 from dfedge_server.escalations import service
 from dfedge_server.escalations.intake import CLIP
 from dfedge_server.escalations.parts import Part, form_parts, limited
@@ -31,8 +31,8 @@ async def _upload(request: Request[Any, Any, Any]) -> Response[Any]:
     services: Services = request.app.state.services
     name, keep, stored = await _receive(request, services)
     submission = Submission(kind="clip", name=name, keep=keep)
-    row = await service.submit(services, request.user, submission, {CLIP: stored})
-    return _accepted(request, row)
+    escalation_id = await service.submit(services, request.user, submission, {CLIP: stored})
+    return _accepted(request, escalation_id)
 
 
 @post("/review/fetch", guards=[requires(Scope.ESCALATE)], request_max_body_size=MAX_BYTES)
@@ -42,15 +42,15 @@ async def _fetch(request: Request[Any, Any, Any]) -> Response[Any]:
     url = text_of(fields, "url", most=2048, title="The address")
     name = PurePosixPath(url.partition("?")[0]).name or url
     submission = Submission(kind="url", name=name[:_MAX_FIELD], url=url)
-    row = await service.submit(services, request.user, submission, {})
-    return _accepted(request, row)
+    escalation_id = await service.submit(services, request.user, submission, {})
+    return _accepted(request, escalation_id)
 
 
 HANDLERS: Final = (_upload, _fetch)
 
 
-def _accepted(request: Request[Any, Any, Any], row: Escalation) -> Response[Any]:
-    href = f"/review/{row.id}"
+def _accepted(request: Request[Any, Any, Any], escalation_id: UUID) -> Response[Any]:
+    href = f"/review/{escalation_id}"
     if "application/json" in request.headers.get("accept", ""):
         return Response({"href": href}, status_code=201, headers={"Location": href})
     return Redirect(href, status_code=303)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
 from dfedge_server.security.principal import Principal, Scope
 
+Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
-def requires(scope: Scope) -> Guard:
+
+def requires(scope: Scope) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
     """A guard that lets callers pass who have the scope, or ``admin``.
+
+    It is a coroutine since Litestar calls plain functions in a thread.
 
     Raises:
         NotAuthorizedException: the caller shows no key (401).
         PermissionDeniedException: the key lacks the scope (403).
     """
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         principal: Principal | None = connection.user
         if principal is None:
             raise NotAuthorizedException(

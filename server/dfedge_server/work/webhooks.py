@@ -111,17 +111,26 @@ async def deliver(services: Services, delivery_id: UUID, attempt: int) -> str:
         escalation = await session.get(Escalation, delivery.escalation_id)
     if escalation is None or escalation.webhook_url is None:
         return "nothing to do"
-    problem = await _send(services, escalation, delivery_id)
+    told = await _told(services, escalation.id)
+    if told is None:
+        return "nothing to do"
+    problem = await _send(services, escalation.webhook_url, told, delivery_id)
     return await _note(services, delivery_id, problem)
 
 
-async def _send(services: Services, escalation: Escalation, delivery_id: UUID) -> str | None:
-    """Post it; None where it was taken, else why not."""
-    from dfedge_server.escalations.service import view
+async def _told(services: Services, escalation_id: UUID) -> bytes | None:
+    """The escalation as the API tells it; None where it is deleted."""
+    from dfedge_server.escalations.views import view
 
     settings = services.settings
     base_url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    body = msgspec.json.encode(await view(services, escalation, base_url=base_url))
+    told = await view(services, escalation_id, base_url=base_url)
+    return None if told is None else msgspec.json.encode(told)
+
+
+async def _send(services: Services, url: str, body: bytes, delivery_id: UUID) -> str | None:
+    """Post it; None where it was taken, else why not."""
+    settings = services.settings
     identity, timestamp = f"msg_{delivery_id}", int(datetime.now(UTC).timestamp())
     key = await asyncio.to_thread(load_secret, settings)
     headers = {
@@ -130,10 +139,9 @@ async def _send(services: Services, escalation: Escalation, delivery_id: UUID) -
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(key, identity, timestamp, body),
     }
-    assert escalation.webhook_url is not None
     return await asyncio.to_thread(
         post,
-        escalation.webhook_url,
+        url,
         body,
         headers,
         allow_private=settings.allow_private_addresses,
