@@ -48,7 +48,9 @@ export class Escalator {
     return this.#turns.take(async () => {
       if (unasked) this.#refuseIfAway();
       try {
-        return await this.#ask(source, asking);
+        const sent = await this.#ask(source, asking);
+        this.#away = undefined;
+        return sent;
       } catch (error) {
         this.#remember(ProblemError.of(error));
         throw error;

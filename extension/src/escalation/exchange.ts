@@ -60,7 +60,7 @@ export async function exchange(access: ServerAccess, asked: Asked): Promise<unkn
  * @throws ProblemError nobody answers, or the answer is a redirection.
  */
 export async function send(access: ServerAccess, asked: Asked): Promise<Response> {
-  const left = Math.max(0, asked.deadline - performance.now());
+  const left = Math.max(0, Math.ceil(asked.deadline - performance.now()));
   let response: Response;
   try {
     response = await fetch(access.url + asked.path, {

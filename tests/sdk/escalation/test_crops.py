@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from dfedge.types import Box, Face, Frame, TrackedFace
 from dfedge.verdict import Reason
 
 BOX = Box(100.3, 80.2, 160.9, 150.4)
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "sent_regions.json"
 
 
 def frame(index: int, *, seed: int = 0) -> Frame:
@@ -31,6 +34,14 @@ def seen(frame: Frame, *boxes: Box, issues: tuple[Reason, ...] = ()) -> Seen:
         for number, box in enumerate(boxes)
     )
     return Seen(frame.index, frame.pts_seconds, sightings, {})
+
+
+def test_regions_are_those_of_the_golden_file() -> None:
+    """The same whole pixels as the browser sends, also at and past the frame's edges."""
+    cases = json.loads(GOLDEN.read_text())["cases"]
+    for case in cases:
+        expected = None if case["region"] is None else CropBox(*case["region"])
+        assert expected == sent_region(Box(*case["box"]), *case["frame"])
 
 
 def test_a_crop_is_the_frames_own_pixels() -> None:
