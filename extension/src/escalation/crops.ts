@@ -34,19 +34,21 @@ export interface Sendable extends Omit<Material, 'crops'> {
 export class FaceCrops {
   readonly #byTrack = new Map<number, FaceCrop[]>();
 
-  /** Keep the usable faces of a frame, and none from before `sinceSeconds`. */
-  add(picture: Picture, record: FrameRecord, sinceSeconds: number): void {
+  /** Keep the usable faces of a frame, and of those before it what lies at one of these times. */
+  add(picture: Picture, record: FrameRecord, ptsSeconds: ReadonlySet<number>): void {
+    for (const [trackId, kept] of this.#byTrack) {
+      const left = kept.filter(
+        (crop) => crop.ptsSeconds !== record.ptsSeconds && ptsSeconds.has(crop.ptsSeconds),
+      );
+      if (left.length === 0) this.#byTrack.delete(trackId);
+      else this.#byTrack.set(trackId, left);
+    }
     for (const sighting of record.faces) {
       const crop = cutOut(picture, sighting);
       if (crop === undefined) continue;
       const kept = [...(this.#byTrack.get(crop.trackId) ?? []), crop];
-      kept.sort((a, b) => a.ptsSeconds - b.ptsSeconds); // the video may have been wound back
+      kept.sort((a, b) => a.ptsSeconds - b.ptsSeconds);
       this.#byTrack.set(crop.trackId, kept.length > CROPS_PER_TRACK ? thinned(kept) : kept);
-    }
-    for (const [trackId, kept] of this.#byTrack) {
-      const left = kept.filter((crop) => crop.ptsSeconds >= sinceSeconds);
-      if (left.length === 0) this.#byTrack.delete(trackId);
-      else this.#byTrack.set(trackId, left);
     }
   }
 

@@ -44,7 +44,7 @@ export class Window {
     this.#records = [...others, record].slice(-FRAMES);
     const since = Math.min(...this.#records.map((kept) => kept.ptsSeconds));
     this.#faces.add(picture, record, since);
-    this.#crops.add(picture, record, since);
+    this.#crops.add(picture, record, new Set(this.#records.map((kept) => kept.ptsSeconds)));
   }
 
   /** What is said of all its frames; the last one had a size and took some time. */

@@ -38,6 +38,11 @@ function seen(frame: number, ...faces: Sighting[]): FrameRecord {
   return { ptsSeconds: frame / 2, faces };
 }
 
+/** The times of the frames from one to another. */
+function frames(first: number, last: number): Set<number> {
+  return new Set(Array.from({ length: last - first + 1 }, (_, i) => (first + i) / 2));
+}
+
 /** The rows of a PNG whose every row has Paeth's filter. */
 function decoded(png: Uint8Array): Picture {
   const view = new DataView(png.buffer);
@@ -81,7 +86,7 @@ test('a PNG holds exactly the pixels', async () => {
 test('a crop is the pixels of its frame, and left and top say where they lie', async () => {
   const frame = noise(320, 240);
   const kept = new FaceCrops();
-  kept.add(frame, seen(7, face(0, 7)), 0);
+  kept.add(frame, seen(7, face(0, 7)), frames(7, 7));
   const sendable = { source: 'a', verdict: verdict(), framesSampled: 1, crops: kept.of([0]) };
   const { crops } = await encode(sendable);
   expect(crops).toHaveLength(1);
@@ -100,14 +105,14 @@ test('a crop is the pixels of its frame, and left and top say where they lie', a
 
 test('a face that cannot be judged is not sent', () => {
   const kept = new FaceCrops();
-  kept.add(noise(320, 240), seen(0, face(0, 0, ['too_blurry'])), 0);
+  kept.add(noise(320, 240), seen(0, face(0, 0, ['too_blurry'])), frames(0, 0));
   expect(kept.of([0])).toEqual([]);
 });
 
 test('of a person at most 16, spread over the time that the verdict speaks of', () => {
   const kept = new FaceCrops();
   const frame = noise(320, 240);
-  for (let i = 0; i < 200; i++) kept.add(frame, seen(i, face(3, i)), Math.max(0, i - 59) / 2);
+  for (let i = 0; i < 200; i++) kept.add(frame, seen(i, face(3, i)), frames(i - 59, i));
   const times = kept
     .of([3])
     .map((crop) => crop.ptsSeconds)
@@ -119,9 +124,23 @@ test('of a person at most 16, spread over the time that the verdict speaks of', 
   expect(Math.max(...gaps)).toBeLessThanOrEqual(8);
 });
 
+test('of a time that is seen again only what was seen last', () => {
+  const kept = new FaceCrops();
+  kept.add(noise(320, 240), seen(2, face(0, 2)), frames(2, 2));
+  kept.add(noise(320, 240), seen(1, face(0, 1)), frames(1, 2));
+  const again = seen(2, face(1, 2));
+  kept.add(noise(320, 240), again, frames(1, 2));
+  const order = kept.of([0, 1]).map((crop) => [crop.trackId, crop.ptsSeconds]);
+  expect(order).toEqual([
+    [0, 0.5],
+    [1, 1],
+  ]);
+});
+
 test('those asked for come person by person, each first from all of the time', () => {
   const kept = new FaceCrops();
-  for (let i = 0; i < 8; i++) kept.add(noise(320, 240), seen(i, face(0, i), face(1, i)), 0);
+  for (let i = 0; i < 8; i++)
+    kept.add(noise(320, 240), seen(i, face(0, i), face(1, i)), frames(0, i));
   const order = kept.of([1, 5, 0]).map((crop) => [crop.trackId, crop.frameIndex]);
   expect(order.slice(0, 8)).toEqual([0, 4, 2, 6, 1, 3, 5, 7].map((frame) => [1, frame]));
   expect(order[8]).toEqual([0, 0]);
@@ -129,8 +148,8 @@ test('those asked for come person by person, each first from all of the time', (
 
 test('all videos together hold no more than they may, and the largest give first', () => {
   const [small, large] = [new FaceCrops(), new FaceCrops()];
-  for (let i = 0; i < 3; i++) small.add(noise(320, 240), seen(i, face(0, i)), 0);
-  for (let i = 0; i < 12; i++) large.add(noise(320, 240), seen(i, face(0, i)), 0);
+  for (let i = 0; i < 3; i++) small.add(noise(320, 240), seen(i, face(0, i)), frames(0, i));
+  for (let i = 0; i < 12; i++) large.add(noise(320, 240), seen(i, face(0, i)), frames(0, i));
   const one = 141 * 141 * 3;
   makeRoom([small, large], 8 * one);
   expect([small.heldBytes, large.heldBytes]).toEqual([3 * one, 5 * one]);
