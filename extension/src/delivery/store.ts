@@ -74,31 +74,42 @@ export class ModelStore {
   }
 
   /**
-   * The newest bundle that `use` takes without an error, used; null where the one that ships is to
-   * run. A new one has one try, even if the browser dies of it.
+   * The newest bundle that `use` takes without an error, used; null where the one that ships, of
+   * version `shipped`, is to run. What no longer serves is thrown away.
    */
   async open<T>(shipped: string, use: (bundle: BundleBytes) => Promise<T>): Promise<T | null> {
+    const used = (await this.#openNew(shipped, use)) ?? (await this.#openProven(shipped, use));
+    await this.#tidy();
+    return used;
+  }
+
+  /** A new one has one try, even if the browser dies of it. */
+  async #openNew<T>(shipped: string, use: (bundle: BundleBytes) => Promise<T>): Promise<T | null> {
     const kept = await this.#kept();
-    const { candidate, current, before } = kept;
-    if (candidate !== null) {
-      await this.#save({ ...kept, candidate: null, rejected: 'broken' });
-      const used = await this.#try(candidate, shipped, use);
-      if (!(used instanceof RejectedError)) {
-        await this.#save({ ...NOTHING, current: candidate, before: current });
-        await this.#tidy();
-        return used;
-      }
+    const { candidate, current } = kept;
+    if (candidate === null) return null;
+    await this.#save({ ...kept, candidate: null, rejected: 'broken' });
+    const used = await this.#try(candidate, shipped, use);
+    if (used instanceof RejectedError) {
       await this.#save({ ...kept, candidate: null, rejected: used.why });
+      return null;
     }
+    await this.#save({ ...NOTHING, current: candidate, before: current });
+    return used;
+  }
+
+  async #openProven<T>(
+    shipped: string,
+    use: (bundle: BundleBytes) => Promise<T>,
+  ): Promise<T | null> {
+    const { current, before } = await this.#kept();
     for (const folder of [current, before]) {
       if (folder === null) continue;
       const used = await this.#try(folder, shipped, use);
       if (!(used instanceof RejectedError)) return used;
-      const rest = folder === current ? before : null;
       const rejected = used.why === 'not_newer' ? null : used.why;
-      await this.#save({ ...NOTHING, current: rest, rejected });
+      await this.#save({ ...NOTHING, current: folder === current ? before : null, rejected });
     }
-    await this.#tidy();
     return null;
   }
 

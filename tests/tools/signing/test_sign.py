@@ -99,6 +99,8 @@ def test_the_picture_is_that_of_the_formula() -> None:
     assert [0, 40, 80] == picture[0, 0].tolist()
     assert (3 * 199 + 5 * 150 + 40 + 199 * 150 // 32) % 256 == picture[150, 199, 1]
     assert 256 == len(np.unique(picture))
+    digest = "385b75d65c17646e916c635264feec23d923d7eaeec67103810bd541f3d0e8d4"
+    assert digest == hashlib.sha256(picture.tobytes()).hexdigest()
 
 
 def test_an_older_one_is_replaced_and_nothing_else(
