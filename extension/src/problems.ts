@@ -24,8 +24,6 @@ export type ProblemCode =
   | 'server_failed'
   /** There is no usable face to send. */
   | 'nothing_to_send'
-  /** A model from the server is not what was signed, or does not work. */
-  | 'model_rejected'
   | 'cancelled'
   | 'internal';
 

@@ -2,6 +2,7 @@
 
 import { browser } from 'wxt/browser';
 import type english from '../public/_locales/en/messages.json';
+import type { Rejection } from './delivery/rejecting';
 import type { Saying } from './page/saying';
 import type { ProblemCode } from './problems';
 import type { Reason } from './types/verdict';
@@ -25,6 +26,11 @@ export function reasonWords(reason: Reason): string {
 
 export function problemWords(code: ProblemCode): string {
   return word(`problem_${code}`);
+}
+
+/** Why a model from the server is not used. */
+export function rejectionWords(why: Rejection): string {
+  return word(`rejected_${why}`);
 }
 
 /** The language that the words are in, for dates, numbers and the `lang` of elements. */
