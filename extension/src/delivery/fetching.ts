@@ -29,7 +29,8 @@ export class BundleServer {
    * @throws ProblemError it is away, or refuses.
    */
   async offered(): Promise<SignedManifest | null> {
-    const text = await this.#get('/v1/web-bundle', MAX_MANIFEST_BYTES, () => undefined);
+    const odd = new ProblemError('server_failed', 'it did not answer as an escalation server does');
+    const text = await this.#get('/v1/web-bundle', MAX_MANIFEST_BYTES, odd, () => undefined);
     if (text === null) return null;
     let told: Partial<Record<keyof SignedManifest, unknown>> | null;
     try {
@@ -38,9 +39,7 @@ export class BundleServer {
       told = null;
     }
     const { manifest, signature } = told ?? {};
-    if (typeof manifest !== 'string' || typeof signature !== 'string') {
-      throw new ProblemError('server_failed', 'it did not answer as an escalation server does');
-    }
+    if (typeof manifest !== 'string' || typeof signature !== 'string') throw odd;
     return { manifest, signature };
   }
 
@@ -52,42 +51,40 @@ export class BundleServer {
    */
   async file(file: WebFile, came: (bytes: number) => void): Promise<Bytes> {
     const path = `/v1/web-bundle/files/${file.name}`;
-    const content = await this.#get(path, file.size_bytes, came);
+    const longer = new RejectedError('damaged', `${file.name} is longer than was signed`);
+    const content = await this.#get(path, file.size_bytes, longer, came);
     if (content === null) throw new RejectedError('damaged', `${file.name} is not there`);
     await checkFile(file, content);
     return content;
   }
 
-  async #get(path: string, limit: number, came: (bytes: number) => void): Promise<Bytes | null> {
+  /** Null where there is nothing at the path; `tooLong` is thrown as soon as more than `limit` came. */
+  async #get(
+    path: string,
+    limit: number,
+    tooLong: Error,
+    came: (bytes: number) => void,
+  ): Promise<Bytes | null> {
     const asked: Asked = { method: 'GET', path, ...this.#limits };
     const response = await send(this.#access, asked);
     if (response.status === 404) return null;
     if (!response.ok) throw await refusal(response, asked);
+    const content = new Uint8Array(limit);
+    let at = 0;
     try {
-      return await readAtMost(response, limit, came);
+      const reader = response.body!.getReader();
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        if (at + read.value.length > limit) {
+          void reader.cancel();
+          throw tooLong;
+        }
+        content.set(read.value, at);
+        at += read.value.length;
+        came(read.value.length);
+      }
     } catch (error) {
-      throw error instanceof RejectedError ? error : broken(error, asked);
+      throw error === tooLong ? tooLong : broken(error, asked);
     }
+    return content.slice(0, at);
   }
-}
-
-/** The body, given up as soon as it is longer than it may be. */
-async function readAtMost(
-  response: Response,
-  limit: number,
-  came: (bytes: number) => void,
-): Promise<Bytes> {
-  const content = new Uint8Array(limit);
-  let at = 0;
-  const reader = response.body!.getReader();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    if (at + read.value.length > limit) {
-      void reader.cancel();
-      throw new RejectedError('damaged', `there is more than ${limit} bytes of it`);
-    }
-    content.set(read.value, at);
-    at += read.value.length;
-    came(read.value.length);
-  }
-  return content.slice(0, at);
 }
