@@ -124,6 +124,7 @@ async def _start_api(
         log_config=None,
         access_log=False,
         server_header=False,
+        http="h11",  # bounds the head of a request, which httptools, where it is there, does not
         lifespan="on",
         timeout_graceful_shutdown=PATIENCE_SECONDS,
     )
