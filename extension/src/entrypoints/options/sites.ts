@@ -1,0 +1,31 @@
+/** Sites where nothing is checked. */
+
+import { changeSettings, siteOf, withSite } from '../../settings';
+import { button, byId, element } from '../../ui/elements';
+import { word } from '../../words';
+import type { ShowPart } from './main';
+
+export function sitesPart(): ShowPart {
+  const typed = byId('new-site', HTMLInputElement);
+  const said = byId('site-said', HTMLOutputElement);
+  byId('add-site', HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault();
+    const site = siteOf(typed.value);
+    said.textContent = site === null ? word('options_no_site') : '';
+    if (site === null) return;
+    typed.value = '';
+    void changeSettings(({ sitesOff }) => ({ sitesOff: withSite(sitesOff, site, false) }));
+  });
+  const list = byId('sites', HTMLUListElement);
+  return ({ sitesOff }) => {
+    list.replaceChildren(...sitesOff.map(row));
+  };
+}
+
+function row(site: string): HTMLLIElement {
+  const remove = button(word('options_remove_site'), () =>
+    changeSettings(({ sitesOff }) => ({ sitesOff: sitesOff.filter((other) => other !== site) })),
+  );
+  remove.ariaLabel = `${word('options_remove_site')}: ${site}`;
+  return element('li', {}, site, remove);
+}
