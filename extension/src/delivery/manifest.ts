@@ -3,7 +3,7 @@
  * before its signature is checked.
  */
 
-import { type Bytes, fromBase64 } from './bytes';
+import { fromBase64 } from './bytes';
 import { RejectedError } from './rejecting';
 
 export interface WebFile {
@@ -79,9 +79,8 @@ export function isNewer(version: string, than: string): boolean {
 }
 
 async function importKey(text: string): Promise<CryptoKey> {
-  let raw: Bytes;
   try {
-    raw = fromBase64(text.trim());
+    const raw = fromBase64(text.trim());
     return await crypto.subtle.importKey('raw', raw, 'Ed25519', false, ['verify']);
   } catch (error) {
     throw new RejectedError('key', `the key in the options is none: ${String(error)}`);

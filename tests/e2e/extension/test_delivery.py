@@ -16,7 +16,7 @@ from dfedge.bundles.store import DEFAULT_MODEL, resolve
 from dfedge.bundles.web import MANIFEST_NAME, SIGNATURE_NAME
 from dfedge.cli import main
 from dfedge_server.security.principal import Scope
-from dfedge_tools.signing.keys import make_key, public_text
+from dfedge_tools.signing.keys import make_key, public_text, read_key
 
 __all__ = ["live_server", "settings"]
 """Fixtures of the server's tests that are used here."""
@@ -78,9 +78,15 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signing(key: Path) -> Ed25519PrivateKey:
     """The same, to sign other things with."""
-    from dfedge_tools.signing.keys import read_key
-
     return read_key(key)
+
+
+@pytest.fixture(scope="module")
+def own(browser: Any) -> str:
+    """The address of the extension's own pages."""
+    # Its background sleeps after half a minute, and then there is nothing to learn it from.
+    worker = browser.service_workers or [browser.wait_for_event("serviceworker")]
+    return f"chrome-extension://{worker[0].url.split('/')[2]}"
 
 
 @pytest.fixture
@@ -103,13 +109,12 @@ def publish(tmp_path: Path, key: Path) -> Publish:
 
 @pytest.fixture
 def page(
-    browser: Any, live_server: StartServer, tmp_path: Path, signing: Ed25519PrivateKey
+    browser: Any, own: str, live_server: StartServer, tmp_path: Path, signing: Ed25519PrivateKey
 ) -> Iterator[Any]:
     """A page of the extension, where server and public key are set and nothing has been fetched."""
     server = live_server("api", ready=False, web_bundle=tmp_path / "web-bundle")
-    worker = browser.service_workers or [browser.wait_for_event("serviceworker")]
     page = browser.new_page()
-    page.goto(f"chrome-extension://{worker[0].url.split('/')[2]}/manifest.json")
+    page.goto(f"{own}/manifest.json")
     page.evaluate(RESTART)
     page.evaluate(FORGET)
     secret = server.key(Scope.ESCALATE).secret
@@ -210,9 +215,7 @@ def test_without_the_key_nothing_is_trusted(page: Any, publish: Publish) -> None
 def test_a_server_that_refuses_changes_nothing(page: Any, publish: Publish) -> None:
     """The problem is told as such."""
     publish("0.2.0")
-    page.evaluate(
-        """async () => chrome.storage.local.set({serverKey: 'dfe_wrong'})""",
-    )
+    page.evaluate("() => chrome.storage.local.set({serverKey: 'dfe_wrong'})")
     with pytest.raises(Exception, match="key_refused"):
         page.evaluate(ASK, ["update_models"])
     assert (False, None, SHIPPED) == _told(page.evaluate(ASK, ["models"]))
