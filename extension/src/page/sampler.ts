@@ -1,91 +1,78 @@
-/** Frames of a video that plays, one at a time, at most {@link LONGEST_SIDE} pixels long. */
+/** When a video is looked at: one frame at a time, for as long as it plays and is seen. */
 
-/** Seconds between two frames. */
-export const INTERVAL_SECONDS = 0.5;
-const LONGEST_SIDE = 640;
+import type { Pace } from './pace';
 
-export interface Sampled {
-  readonly ptsSeconds: number;
-  readonly width: number;
-  readonly height: number;
-  readonly rgba: Uint8ClampedArray;
-}
-
-/** Why frames of a video cannot be read. */
-export type Obstacle = 'cross_origin' | 'protected';
-
-export interface SamplerEvents {
-  /** Looks at a frame; the next one comes only when this is done. */
-  frame(sampled: Sampled): Promise<void>;
-  /** Frames of this video cannot be read. */
-  obstacle(obstacle: Obstacle): void;
-}
+/** What is asked of a video; a part of HTMLVideoElement. */
+export type Played = Pick<
+  HTMLVideoElement,
+  'requestVideoFrameCallback' | 'cancelVideoFrameCallback' | 'getVideoPlaybackQuality'
+>;
 
 /**
- * Samples one video for as long as it plays and the page is seen. Nothing of the video is changed:
- * its frames are drawn into a canvas that is in no document.
+ * Asks for a look whenever one is due. It waits by a timer and then for one frame: to be called for
+ * every frame costs a page more than all else that is done here.
  */
 export class Sampler {
-  readonly #video: HTMLVideoElement;
-  readonly #events: SamplerEvents;
-  #canvas: OffscreenCanvas | undefined;
-  #handle = 0;
+  readonly #video: Played;
+  readonly #pace: Pace;
+  readonly #look: (ptsSeconds: number) => Promise<void>;
+  #awake = false;
   #busy = false;
   #last = -Infinity;
-  #stopped = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #handle = 0;
 
-  constructor(video: HTMLVideoElement, events: SamplerEvents) {
+  /** Sleeps at first. */
+  constructor(video: Played, pace: Pace, look: (ptsSeconds: number) => Promise<void>) {
     this.#video = video;
-    this.#events = events;
-    this.#ask();
+    this.#pace = pace;
+    this.#look = look;
   }
 
-  /** Never sample again. */
-  stop(): void {
-    this.#stopped = true;
+  /** Look from now on. A paused video has no new frames, so nothing is done until it plays. */
+  wake(): void {
+    if (this.#awake) return;
+    this.#awake = true;
+    this.#wait();
+  }
+
+  /** Look no more, until woken. */
+  sleep(): void {
+    this.#awake = false;
+    clearTimeout(this.#timer);
     this.#video.cancelVideoFrameCallback(this.#handle);
   }
 
-  #ask(): void {
-    if (this.#stopped) return;
-    this.#handle = this.#video.requestVideoFrameCallback((now, { mediaTime }) => {
-      this.#ask();
-      void this.#sample(now, mediaTime);
-    });
-  }
-
-  async #sample(now: number, ptsSeconds: number): Promise<void> {
-    if (this.#busy || document.hidden || now - this.#last < INTERVAL_SECONDS * 1000) return;
-    const { videoWidth, videoHeight } = this.#video;
-    if (videoWidth === 0 || videoHeight === 0) return;
+  /** Look now at what is shown, playing or not. */
+  async now(ptsSeconds: number): Promise<void> {
+    if (this.#busy) return;
     this.#busy = true;
-    this.#last = now;
+    clearTimeout(this.#timer);
+    this.#video.cancelVideoFrameCallback(this.#handle);
+    this.#last = performance.now();
     try {
-      const rgba = this.#draw(videoWidth, videoHeight);
-      if (rgba !== undefined) await this.#events.frame({ ptsSeconds, ...rgba });
+      await this.#look(ptsSeconds);
+      this.#pace.answered((performance.now() - this.#last) / 1000);
     } finally {
       this.#busy = false;
+      if (this.#awake) this.#wait();
     }
   }
 
-  #draw(videoWidth: number, videoHeight: number): Omit<Sampled, 'ptsSeconds'> | undefined {
-    const factor = Math.min(1, LONGEST_SIDE / Math.max(videoWidth, videoHeight));
-    const width = Math.max(1, Math.round(videoWidth * factor));
-    const height = Math.max(1, Math.round(videoHeight * factor));
-    this.#canvas ??= new OffscreenCanvas(width, height);
-    if (this.#canvas.width !== width) this.#canvas.width = width;
-    if (this.#canvas.height !== height) this.#canvas.height = height;
-    const context = this.#canvas.getContext('2d', { willReadFrequently: true, alpha: false });
-    if (context === null) return undefined;
-    context.imageSmoothingQuality = 'high';
-    context.drawImage(this.#video, 0, 0, width, height);
-    try {
-      return { width, height, rgba: context.getImageData(0, 0, width, height).data };
-    } catch (error) {
-      if (!(error instanceof DOMException)) throw error;
-      this.stop();
-      this.#events.obstacle(this.#video.mediaKeys === null ? 'cross_origin' : 'protected');
-      return undefined;
-    }
+  #wait(): void {
+    if (this.#busy) return; // goes on when that is done
+    const now = performance.now();
+    const { droppedVideoFrames, totalVideoFrames } = this.#video.getVideoPlaybackQuality();
+    this.#pace.shown({ dropped: droppedVideoFrames, total: totalVideoFrames });
+    const due = this.#last + this.#pace.interval(now / 1000) * 1000;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
+          void this.now(mediaTime);
+        });
+      },
+      Math.max(0, due - now),
+    );
   }
 }

@@ -1,29 +1,34 @@
-/** The videos of a page, as they come and go, in open shadow roots too. */
+/** The videos of a page, as they come and go, in shadow roots that are open too. */
 
 /** A video narrower or lower than this is no one's to look at: an ornament, or not yet laid out. */
 const LEAST_PIXELS = 100;
 const LOOK_EVERY_MILLISECONDS = 1000;
+/** Looks between two searches of the whole page for shadow roots, which cost the most. */
+const SEARCH_EVERY = 3;
 
 /**
- * Tell of each video that appears, and of each that is gone. Polls once a second: observers would
- * have to be put on every shadow root, and cost more on a busy page.
+ * Tell of each video that appears, and of each that is gone. Looks once a second while the page is
+ * seen: observers would have to be put on every shadow root, and cost more on a busy page.
  */
 export function watchVideos(
   appeared: (video: HTMLVideoElement) => void,
   gone: (video: HTMLVideoElement) => void,
 ): () => void {
   const known = new Set<HTMLVideoElement>();
+  let roots: (Document | ShadowRoot)[] = [];
+  let looks = 0;
   const look = (): void => {
-    const present = new Set([...videosIn(document)].filter(isLarge));
-    for (const video of present) {
-      if (known.has(video)) continue;
-      known.add(video);
-      appeared(video);
-    }
+    if (document.hidden) return;
+    if (looks++ % SEARCH_EVERY === 0) roots = [...rootsIn(document)];
     for (const video of known) {
       if (video.isConnected) continue;
       known.delete(video);
       gone(video);
+    }
+    for (const video of roots.flatMap((root) => [...root.querySelectorAll('video')])) {
+      if (known.has(video) || !video.isConnected || !isLarge(video)) continue;
+      known.add(video);
+      appeared(video);
     }
   };
   look();
@@ -33,11 +38,11 @@ export function watchVideos(
   };
 }
 
-/** All videos below a root, shadow roots that are open included. */
-export function* videosIn(root: Document | ShadowRoot): Generator<HTMLVideoElement> {
-  yield* root.querySelectorAll('video');
-  for (const element of root.querySelectorAll('*')) {
-    if (element.shadowRoot !== null) yield* videosIn(element.shadowRoot);
+/** A root and all open shadow roots below it. */
+function* rootsIn(root: Document | ShadowRoot): Generator<Document | ShadowRoot> {
+  yield root;
+  for (const { shadowRoot } of root.querySelectorAll('*')) {
+    if (shadowRoot !== null) yield* rootsIn(shadowRoot);
   }
 }
 
