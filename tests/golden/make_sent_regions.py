@@ -10,8 +10,6 @@ import json
 import math
 from pathlib import Path
 
-from make_crop_boxes import boxes
-
 HOW = [
     "Made by tests/golden/make_sent_regions.py, of the boxes in crop_boxes.json.",
     "side = 2 * max(right - left, bottom - top), about the middle of the box",
@@ -32,9 +30,11 @@ def region(box: list[float], width: int, height: int) -> list[int] | None:
 
 def main() -> None:
     """Write the file beside this one, a case a line."""
+    crops = json.loads(Path(__file__).with_name("crop_boxes.json").read_text(encoding="utf-8"))
+    boxes = [list(box) for box in dict.fromkeys(tuple(case["box"]) for case in crops["cases"])]
     cases = [
         {"box": box, "frame": frame, "region": region(box, *frame)}
-        for box in boxes()
+        for box in boxes
         for frame in FRAMES
     ]
     head = json.dumps({"how": HOW}, indent=2)[:-2]
