@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -57,13 +58,17 @@ class Origin:
 
     Attributes:
         cors: whether other origins may read its files.
+        ranges: whether it gives parts of files.
+        heard: the headers of each request by their names in lower case, in the order of ``asked``.
     """
 
     cors: bool = False
+    ranges: bool = True
     pages: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    heard: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
 
 
@@ -86,9 +91,9 @@ def origin() -> Iterator[Callable[..., Origin]]:
         server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium with the extension, as a context of Playwright."""
+@contextmanager
+def chromium_with(built: Path, profile: Path, *arguments: str) -> Iterator[Any]:
+    """Chromium with an unpacked extension, as a context of Playwright."""
     chromium = shutil.which("chromium")
     if chromium is None:
         lacking("needs Debian's chromium")
@@ -96,23 +101,32 @@ def browser(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("profile")),
+            str(profile),
             executable_path=chromium,
             args=[
                 *FLAGS,
                 f"--disable-extensions-except={built}",
                 f"--load-extension={built}",
                 "--autoplay-policy=no-user-gesture-required",
+                *arguments,
             ],
         )
         yield context
         context.close()
 
 
+@pytest.fixture(scope="module")
+def browser(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium with the extension as it is now."""
+    with chromium_with(built, tmp_path_factory.mktemp("profile")) as context:
+        yield context
+
+
 def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.split("?")[0]
+            origin.heard.append({name.lower(): value for name, value in self.headers.items()})
             origin.asked.append(path)
             if path in origin.pages:
                 self._send(200, "text/html", origin.pages[path].encode(), {})
@@ -123,12 +137,15 @@ def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
 
         def _send_part(self, file: Path) -> None:
             data = file.read_bytes()
-            kind, _ = mimetypes.guess_type(file)
+            kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+            if not origin.ranges:
+                self._send(200, kind, data, {})
+                return
             wanted = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
             first = int(wanted[0] or 0)
             last = int(wanted[2] or len(data) - 1)
             span = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
-            self._send(206, kind or "application/octet-stream", data[first : last + 1], span)
+            self._send(206, kind, data[first : last + 1], span)
 
         def _send(self, status: int, kind: str, body: bytes, more: dict[str, str]) -> None:
             cors = {"Access-Control-Allow-Origin": "*"} if origin.cors else {}
