@@ -11,6 +11,8 @@ export default defineContentScript({
   matches: ['<all_urls>'],
   allFrames: true,
   matchAboutBlank: true,
+  // Sandboxed frames that the page writes itself have an origin of their own.
+  matchOriginAsFallback: true,
   async main(context) {
     // In a picture or a drawing of its own there is no place for elements of ours.
     if (!(document.documentElement instanceof HTMLElement)) return;

@@ -234,6 +234,7 @@ export class WatchedVideo {
       this.#takeOffer('load_again');
       return;
     }
+    if (problem.code === 'unknown_source') return; // black so far: more will be seen
     // What may pass is tried again, a few times.
     const passes = problem.code === 'judge_unavailable' || problem.code === 'internal';
     if (passes && ++this.#failures < FAILURES) return;
