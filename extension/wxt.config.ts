@@ -46,7 +46,7 @@ export default defineConfig({
         suggested_key: { default: 'Alt+Shift+V' },
         description: '__MSG_command_reveal__',
       },
-      check: { suggested_key: { default: 'Alt+Shift+X' }, description: '__MSG_command_check__' },
+      check: { suggested_key: { default: 'Alt+Shift+K' }, description: '__MSG_command_check__' },
       toggle_site: { description: '__MSG_command_toggle_site__' },
     },
     content_security_policy: {

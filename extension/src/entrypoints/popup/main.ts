@@ -89,6 +89,7 @@ class Popup {
     byId('site-row', HTMLElement).hidden = this.#site === null;
     this.#showVideos(page);
     const nothing = this.#whyNothing(page);
+    byId('nothing', HTMLElement).hidden = nothing === null;
     byId('nothing', HTMLElement).textContent = nothing === null ? '' : word(nothing);
     byId('hint', HTMLElement).hidden = this.videos.length === 0;
     byId('check', HTMLElement).hidden = !page.active || page.mode !== 'on_click';

@@ -17,7 +17,7 @@ export interface VideoDeeds {
 /** Stays the same element when what is said changes, so that the focus stays where it is. */
 export class VideoRow {
   readonly item = element('li');
-  readonly #picture = element('img', { alt: '' });
+  readonly #picture = element('img', { alt: '', hidden: true });
   readonly #said = element('p', { className: 'said' });
   readonly #why = element('p', { className: 'faint' });
   readonly #reveal: HTMLButtonElement;
@@ -35,25 +35,26 @@ export class VideoRow {
     this.#askServer.title = settings.server ?? '';
     const buttons = element('div', { className: 'buttons' });
     buttons.append(this.#reveal, this.#check, this.#capture, this.#askServer);
-    this.item.append(this.#picture, element('div', {}, this.#said, this.#why, buttons));
+    const picture = element('div', { className: 'picture' }, this.#picture);
+    this.item.append(picture, element('div', {}, this.#said, this.#why, buttons));
     this.show(video, settings);
   }
 
   show(video: KeptReport, settings: PageSettings): void {
     this.#video = video;
     const { saying, fakeProbability, thumbnail, problem } = video;
-    this.#picture.className = thumbnail === null ? 'no-picture' : '';
-    if (thumbnail === null) this.#picture.removeAttribute('src');
-    else this.#picture.src = thumbnail;
+    this.#picture.hidden = thumbnail === null;
+    if (thumbnail !== null) this.#picture.src = thumbnail;
     this.#said.dataset['saying'] = saying;
     const isScored = saying === 'suspicious' || saying === 'leaning';
     const score = isScored && fakeProbability !== null ? ` (${percent(fakeProbability)})` : '';
-    this.#said.textContent = sayingWords(saying) + score;
+    const said = saying === 'waiting' ? word('popup_waiting') : sayingWords(saying);
+    this.#said.textContent = said + score;
     this.#why.textContent = why(video);
     this.#check.hidden = saying !== 'waiting';
     this.#capture.hidden = !canBeCaptured(video);
     this.#askServer.hidden = settings.server === null || !isJudged(video) || problem !== null;
-    const name = `${sayingWords(saying)}, ${video.title}`;
+    const name = `${said}, ${video.title}`;
     for (const each of [this.#reveal, this.#check, this.#capture, this.#askServer]) {
       each.ariaLabel = `${each.textContent}: ${name}`;
     }
@@ -71,8 +72,8 @@ function isJudged({ saying }: KeptReport): boolean {
   return !['looking', 'waiting', 'no_face', 'cannot_check'].includes(saying);
 }
 
-/** Only what the top window shows has a known place in the tab; DRM would be captured as black. */
-function canBeCaptured({ problem, frameId }: KeptReport): boolean {
+/** DRM would be captured as black; where a frame of another site lies is known by trying. */
+function canBeCaptured({ problem }: KeptReport): boolean {
   const helps = problem === 'cross_origin' || problem === 'unreadable';
-  return !import.meta.env.FIREFOX && helps && frameId === 0;
+  return !import.meta.env.FIREFOX && helps;
 }
