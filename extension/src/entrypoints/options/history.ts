@@ -75,7 +75,7 @@ function entryRow(entry: HistoryEntry, link: JudgeLink): HTMLLIElement {
   for (const each of [wrong, erase]) each.ariaLabel = `${each.textContent}: ${title}`;
   const buttons = element('p', { className: 'row' }, wrong, erase);
   if (mistake !== null) {
-    const contradicted = word('options_contradicted', word(`options_mistake_${mistake}`));
+    const contradicted = word('options_contradicted', word(`panel_mistake_${mistake}`));
     buttons.prepend(element('span', {}, contradicted));
   }
   const item = element(
