@@ -114,7 +114,7 @@ def prepare(server: Server) -> dict[str, Call]:
 
 async def _fill(server: Server, escalation_id: str) -> None:
     """End the one job, and copy it and its escalation with other hashes."""
-    from sqlalchemy import insert, select
+    from sqlalchemy import insert, select, text
 
     from dfedge_server.db.engine import Database
     from dfedge_server.db.models import Escalation, Job
@@ -154,6 +154,8 @@ async def _fill(server: Server, escalation_id: str) -> None:
             for job_id in ids
         ]
         await session.execute(insert(Escalation), rows)
+        # PostgreSQL does this by itself within a minute; until then it plans for empty tables.
+        await session.execute(text("ANALYZE"))
     await database.close()
 
 
