@@ -6,7 +6,7 @@ import { ProblemError } from '../../problems';
 import { changeSettings } from '../../settings';
 import { byId, element, onPress } from '../../ui/elements';
 import { percent } from '../../ui/format';
-import { problemWords, word } from '../../words';
+import { problemWords, rejectionWords, word } from '../../words';
 import type { ShowPart } from './main';
 
 /** Bytes of an Ed25519 public key. */
@@ -33,26 +33,33 @@ export function modelsPart(link: JudgeLink): ShowPart {
         },
       );
       showModels(state);
-      told.textContent = word(state.rejected === null ? 'options_updated' : 'options_not_updated');
+      // Why it is not the newest is said beside the model.
+      told.textContent = state.rejected === null ? word('options_updated') : '';
     } catch (error) {
       told.textContent = wordsOf(error);
     }
   });
-  const key = keyField();
+  const key = keyField(() => {
+    // Without a key nothing is asked of the server: what the key had signed is let go.
+    void link.ask('update_models', {}).then(showModels, () => undefined);
+  });
   return ({ serverUrl, modelKey }) => {
     if (document.activeElement !== key) key.value = modelKey;
     update.hidden = serverUrl === '' || modelKey === '';
   };
 }
 
-function keyField(): HTMLInputElement {
+function keyField(taken: () => void): HTMLInputElement {
   const key = byId('model-key', HTMLInputElement);
   key.addEventListener('change', () => {
     const modelKey = key.value.trim();
     const isKey = modelKey === '' || isPublicKey(modelKey);
     key.setCustomValidity(isKey ? '' : word('options_model_key_wrong'));
     key.reportValidity();
-    if (isKey) void changeSettings(() => ({ modelKey }));
+    if (!isKey) return;
+    void changeSettings(() => ({ modelKey })).then(() => {
+      if (modelKey === '') taken();
+    });
   });
   return key;
 }
@@ -69,7 +76,7 @@ function showModels({ backend, models, delivered, rejected, thresholds }: Models
   const whence = word(delivered ? 'options_models_delivered' : 'options_models_shipped');
   const where = word(backend === 'webgpu' ? 'options_models_webgpu' : 'options_models_wasm');
   const from = word('options_thresholds', percent(thresholds.real), percent(thresholds.fake));
-  const refused = rejected === null ? '' : word('options_models_rejected', rejected);
+  const refused = rejected === null ? '' : rejectionWords(rejected);
   byId('models-said', HTMLElement).textContent = [where, whence, from, refused].join(' ').trim();
   byId('models', HTMLUListElement).replaceChildren(
     ...models.map(({ name, version, sha256 }) =>
