@@ -14,22 +14,42 @@ HOP = {"connection", "proxy-connection", "keep-alive", "transfer-encoding"}
 """Headers that are about one connection."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request that a browser made.
+
+    Attributes:
+        url: where to; of an encrypted connection its host and port.
+        referer: the page that it was made for; empty where the browser says of none.
+        destination: what is to become of the answer; "document" is a page that is opened.
+    """
+
+    url: str
+    referer: str = ""
+    destination: str = ""
+
+
 @dataclass
 class Proxy:
     """Lets requests for this machine pass, and no other.
 
     Attributes:
         port: where it listens.
-        asked: the addresses of all requests, in their order; of an encrypted connection its host
-            and port.
+        asked: all requests, in their order.
     """
 
     port: int = 0
-    asked: list[str] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
 
-    def strangers(self, *own: str) -> list[str]:
-        """What was asked of anyone but these origins."""
-        return [url for url in self.asked if not url.startswith(tuple(f"{one}/" for one in own))]
+    def strange(self, *origins: str) -> list[Asked]:
+        """All requests but those that pages of these origins make to them."""
+        own = tuple(f"{origin}/" for origin in origins)
+        return [
+            asked
+            for asked in self.asked
+            if not asked.url.startswith(own)
+            or not (asked.destination == "document" or asked.referer.startswith(own))
+        ]
 
 
 @contextmanager
@@ -49,11 +69,17 @@ def recording() -> Iterator[Proxy]:
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
-            proxy.asked.append(self.path)
+            proxy.asked.append(Asked(self.path))
             self.send_error(502)
 
         def do_GET(self) -> None:
-            proxy.asked.append(self.path)
+            proxy.asked.append(
+                Asked(
+                    self.path,
+                    self.headers.get("Referer", ""),
+                    self.headers.get("Sec-Fetch-Dest", ""),
+                )
+            )
             target = urlsplit(self.path)
             if target.hostname != "127.0.0.1":
                 self.send_error(502)

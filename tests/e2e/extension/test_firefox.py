@@ -22,7 +22,8 @@ from .proxy import Proxy, recording
 PATIENCE_SECONDS = 90
 IDLE_SECONDS = 2
 """After which Firefox may put the background page to sleep; 30 outside of tests."""
-VIDEO = "<video src='/clip' muted loop autoplay width='480'></video>"
+PAGE = """<!doctype html><title>page</title><link rel="icon" href="data:,">
+<body><video src="/clip" muted loop autoplay width="480"></video></body>"""
 
 Start = Callable[..., Origin]
 
@@ -77,20 +78,18 @@ def test_a_fake_is_called_suspicious(
     firefox: Firefox, proxy: Proxy, origin: Start, fake: Path
 ) -> None:
     """The badge says so; body and video stay what the page made them; nobody else is asked."""
-    page = f"<!doctype html><title>page</title><body>{VIDEO}</body>"
-    served = origin(files={"/clip": fake}, pages={"/": page})
+    served = origin(files={"/clip": fake}, pages={"/": PAGE})
     firefox.open(f"{served.url}/")
     before = firefox.run("return document.body.outerHTML")
     _wait(firefox, "suspicious")
     assert before == firefox.run("return document.body.outerHTML")
-    assert f"{served.url}/clip" in proxy.asked
-    assert [] == proxy.strangers(served.url)
+    assert f"{served.url}/clip" in [asked.url for asked in proxy.asked]
+    assert [] == proxy.strange(served.url)
 
 
 def test_the_background_sleeps_and_wakes(firefox: Firefox, origin: Start, fake: Path) -> None:
     """A paused video lets the judge sleep; when it plays again, it is judged again."""
-    page = f"<!doctype html><title>page</title><body>{VIDEO}</body>"
-    served = origin(files={"/clip": fake}, pages={"/": page})
+    served = origin(files={"/clip": fake}, pages={"/": PAGE})
     firefox.open(f"{served.url}/")
     _wait(firefox, "suspicious")
     firefox.run("document.querySelector('video').pause()")
