@@ -49,11 +49,15 @@ function showEntries(entries: readonly HistoryEntry[], link: JudgeLink): void {
   // One that is being contradicted stays as it is.
   const list = byId('history', HTMLUListElement);
   const open = list.querySelector('form')?.closest('li') ?? null;
+  const hadFocus = list.contains(document.activeElement);
   list.replaceChildren(
     ...newest.map((entry) =>
       open?.dataset['source'] === entry.source ? open : entryRow(entry, link),
     ),
   );
+  if (hadFocus && !list.contains(document.activeElement)) {
+    byId('erase', HTMLButtonElement).focus(); // what had it is gone
+  }
   byId('history-said', HTMLOutputElement).textContent = word(
     'options_history_shown',
     newest.length,
@@ -69,7 +73,9 @@ function entryRow(entry: HistoryEntry, link: JudgeLink): HTMLLIElement {
   const why = [...reasons.map(reasonWords), word('popup_at', mediaTime(ptsSeconds))].join(' ');
   const wrong = button(word('options_wrong'), () => {
     wrong.hidden = true;
-    item.append(mistakeForm(entry, link));
+    const form = mistakeForm(entry, link);
+    item.append(form);
+    form.querySelector('select')?.focus();
   });
   const erase = button(word('options_erase_one'), () => eraseHistory(source));
   for (const each of [wrong, erase]) each.ariaLabel = `${each.textContent}: ${title}`;

@@ -18,7 +18,9 @@ export function sitesPart(): ShowPart {
   });
   const list = byId('sites', HTMLUListElement);
   return ({ sitesOff }) => {
+    const hadFocus = list.contains(document.activeElement);
     list.replaceChildren(...sitesOff.map(row));
+    if (hadFocus) typed.focus(); // what had it is gone
   };
 }
 
