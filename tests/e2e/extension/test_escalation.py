@@ -18,7 +18,8 @@ from tests.server.conftest import LiveServer, StartServer, live_server, settings
 from dfedge.verdict import Verdict
 from dfedge_server.security.principal import Scope
 
-from .conftest import Origin
+from .conftest import EXTENSION, Origin
+from .piercing import Pierced
 
 __all__ = ["live_server", "settings"]
 """Fixtures of the server's tests that are used here."""
@@ -27,6 +28,7 @@ SECONDS = 100.0
 """How long anything may take on a busy machine."""
 
 FRAMES = 10
+WORDS = json.loads((EXTENSION / "public/_locales/en/messages.json").read_text())
 
 Start = Callable[..., Origin]
 
@@ -258,3 +260,36 @@ def test_a_server_that_goes_away_is_waited_for_and_then_given_up(
     lost = extension.page.evaluate("() => window.opinion")
     assert "server_unreachable" == lost["problem"]["code"]
     extension.look(served)
+
+
+def test_a_visitor_asks_the_server_in_the_panel(
+    extension: Extension, browser: Any, served: Origin, live_server: StartServer
+) -> None:
+    """Badge, panel, a click: progress, the fused verdict, the server's page, and a mistake told."""
+    server = live_server(heatmaps=0)
+    extension.choose(server)
+    served.pages["/"] = "<!doctype html><video src=/clip muted loop autoplay width=640></video>"
+    page = browser.new_page()
+    page.goto(f"{served.url}/")
+    settled = "dfedge-badge:not([data-saying=waiting]):not([data-saying=looking])"
+    page.wait_for_selector(settled, state="attached", timeout=SECONDS * 1000)
+    said = page.locator(settled).get_attribute("data-saying")
+    Pierced(page, "dfedge-badge").click(_word(f"badge_{said}"))
+
+    panel = Pierced(page, "dfedge-panel")
+    panel.wait(_word("panel_ask"), SECONDS)
+    assert server.url.removeprefix("http://") in panel.text()
+    panel.click(_word("panel_ask"))
+    panel.wait(_word("panel_together"), SECONDS)
+    assert f"{_word('panel_by_server')}, " in panel.text()
+    panel.click(_word("panel_mistake"))
+    panel.click(_word("panel_mistake_send"))
+    panel.wait(_word("panel_mistake_sent"), SECONDS)
+    with server.client() as client:
+        assert "" == the_escalation(client, "done")["name"]
+    page.close()
+
+
+def _word(key: str) -> str:
+    words: str = WORDS[key]["message"]
+    return words

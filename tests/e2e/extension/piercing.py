@@ -1,0 +1,60 @@
+"""What a person sees of closed shadow roots, which no script of a test reaches: by DevTools."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+TEXT_NODE = 3
+
+
+class Pierced:
+    """All of a page, closed shadow roots and all.
+
+    Args:
+        page: of Playwright, in Chromium.
+        host: name of the elements whose shadow roots are looked into.
+    """
+
+    def __init__(self, page: Any, host: str) -> None:
+        self._page = page
+        self._host = host
+        self._devtools = page.context.new_cdp_session(page)
+
+    def text(self) -> str:
+        """All that is written in them, a line a piece."""
+        return "\n".join(words for _, words in self._pieces())
+
+    def wait(self, words: str, seconds: float) -> None:
+        """Until that is written there."""
+        end = time.monotonic() + seconds
+        while words not in (text := self.text()):
+            assert time.monotonic() < end, f"{words!r} did not come:\n{text}"
+            time.sleep(0.2)
+
+    def click(self, words: str) -> None:
+        """Click in the middle of the element that holds exactly these words."""
+        found = [node for node, written in self._pieces() if written.strip() == words]
+        assert found, f"{words!r} is not there:\n{self.text()}"
+        self._devtools.send("DOM.scrollIntoViewIfNeeded", {"backendNodeId": found[0]})
+        quads = self._devtools.send("DOM.getContentQuads", {"backendNodeId": found[0]})["quads"]
+        corners = quads[0]
+        self._page.mouse.click(sum(corners[::2]) / 4, sum(corners[1::2]) / 4)
+
+    def _pieces(self) -> Iterator[tuple[int, str]]:
+        """Each piece of text with the DevTools number of its element."""
+        root = self._devtools.send("DOM.getDocument", {"depth": -1, "pierce": True})["root"]
+        for host in _below(root):
+            if host["nodeName"].lower() != self._host:
+                continue
+            for element in _below(host):
+                for child in element.get("children", []):
+                    if child["nodeType"] == TEXT_NODE:
+                        yield element["backendNodeId"], child["nodeValue"]
+
+
+def _below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in [*node.get("shadowRoots", []), *node.get("children", [])]:
+        yield from _below(child)
