@@ -171,7 +171,7 @@ def _lively_model(architecture: str) -> Any:
     with torch.no_grad():
         for entry, parameter in model.named_parameters():
             if parameter.ndim >= 2:
-                parameter.normal_(std=math.sqrt(1 / math.prod(parameter.shape[1:])))
+                parameter.normal_(std=math.sqrt(2 / math.prod(parameter.shape[1:])))  # of He
             elif entry.endswith("gamma"):  # a millionth at first, which would hide the layer
                 parameter.fill_(0.5)
     return model
