@@ -28,7 +28,8 @@ export function obeyKeys(): void {
   browser.commands.onCommand.addListener((command, tab) => void obey(command, tab));
 }
 
-async function obey(command: string, given: Browser.tabs.Tab | undefined): Promise<void> {
+/** Do what a command of the manifest says; without a tab, in the one that is looked at. */
+export async function obey(command: string, given: Browser.tabs.Tab | undefined): Promise<void> {
   const tab = given ?? (await browser.tabs.query({ active: true, lastFocusedWindow: true }))[0];
   if (tab?.id === undefined) return;
   if (command === 'check') await tellTab(tab.id, { type: 'check', source: null });

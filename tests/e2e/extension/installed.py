@@ -1,0 +1,50 @@
+"""The installed extension from its own side: its pages, what it keeps, what it knows of tabs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PATIENCE = 90_000
+"""Milliseconds; the badge settles in seconds on an idle machine."""
+
+
+class Installed:
+    """The extension in a browser, from its own side."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        workers = browser.service_workers
+        self.worker = workers[0] if workers else browser.wait_for_event("serviceworker")
+        self.root = self.worker.url.rpartition("/")[0]
+
+    def choose(self, **changes: Any) -> None:
+        """What the options keep."""
+        self.worker.evaluate("settings => chrome.storage.local.set({settings})", changes)
+
+    def kept(self, name: str) -> Any:
+        """What is kept under a name; None where nothing is."""
+        return self.worker.evaluate(
+            "async name => (await chrome.storage.local.get(name))[name] ?? null", name
+        )
+
+    def tab(self, url: str) -> int:
+        """The number of the tab that shows an address."""
+        found: int = self.worker.evaluate(
+            "async url => (await chrome.tabs.query({})).find(tab => tab.url === url).id", url
+        )
+        return found
+
+    def popup(self, shown: Any) -> Any:
+        """The popup over a page, in a tab of its own."""
+        return self.open(f"popup.html?tab={self.tab(shown.url)}")
+
+    def options(self) -> Any:
+        """The options page."""
+        return self.open("options.html")
+
+    def open(self, path: str) -> Any:
+        """A page of the extension."""
+        page = self._browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{self.root}/{path}")
+        return page
