@@ -80,8 +80,9 @@ export class Panel {
       said,
       ...(subject.what === 'video' ? [new TimelinePart()] : []),
       new FacesPart(subject),
-      new MeaningPart(),
+      { element: meaning(), show: () => undefined },
       new ServerPart(subject, this.#ended.signal),
+      new FootPart(),
     ];
     this.#element = make(
       'section',
@@ -169,9 +170,9 @@ export class Panel {
   }
 }
 
-/** What a verdict does not mean, and which models it is of. */
-class MeaningPart implements Part {
-  readonly element = make(
+/** What a verdict does not mean. */
+function meaning(): HTMLElement {
+  return make(
     'section',
     {},
     make('h3', {}, word('panel_meaning')),
@@ -183,13 +184,18 @@ class MeaningPart implements Part {
       make('li', {}, word('panel_meaning_scope')),
     ),
   );
-  readonly #models = make('p', { class: 'quiet' });
+}
+
+/** Which model looked, and the way to the options. */
+class FootPart implements Part {
+  readonly element = make('footer');
+  readonly #model = make('p', { class: 'quiet' });
 
   constructor() {
     const options = button(word('panel_options'), () => {
       void askBackground('options', {});
     });
-    this.element.append(this.#models, make('div', { class: 'row' }, options));
+    this.element.append(this.#model, make('div', { class: 'row' }, options));
   }
 
   show(_: Shown, models: ModelsState | null): void {
@@ -198,6 +204,6 @@ class MeaningPart implements Part {
       edge === undefined
         ? word('panel_on_device')
         : word('panel_on_device_by', `${edge.name} ${edge.version}`);
-    if (this.#models.textContent !== words) this.#models.textContent = words;
+    if (this.#model.textContent !== words) this.#model.textContent = words;
   }
 }
