@@ -16,7 +16,7 @@ import {
 } from '../../settings';
 import { tellTab } from '../../telling';
 import { byId, onPress } from '../../ui/elements';
-import { fillWords, language, word, type WordKey } from '../../words';
+import { fillWords, language, problemWords, word, type WordKey } from '../../words';
 import { type VideoDeeds, VideoRow } from './video';
 
 void main();
@@ -130,7 +130,13 @@ function deedsIn(tabId: number): VideoDeeds {
     },
     check: ({ source, frameId }) => tellTab(tabId, { type: 'check', source }, frameId),
     capture: async ({ source, frameId }) => {
-      const streamId = await browser.tabCapture.getMediaStreamId({ targetTabId: tabId });
+      let streamId: string;
+      try {
+        streamId = await browser.tabCapture.getMediaStreamId({ targetTabId: tabId });
+      } catch {
+        byId('problem', HTMLElement).textContent = problemWords('capture_refused');
+        return;
+      }
       await tellTab(tabId, { type: 'capture', source, streamId }, frameId);
       window.close();
     },
