@@ -1,5 +1,6 @@
 /** From a verdict to one that the server's opinion is part of; lives in the judge's host. */
 
+import { stayingAwake } from '../awake';
 import { askBackground } from '../keeping';
 import type { Judging, Looking } from '../messages';
 import { ProblemError } from '../problems';
@@ -48,7 +49,7 @@ export class Escalator {
     return this.#turns.take(async () => {
       if (unasked) this.#refuseIfAway();
       try {
-        const sent = await this.#ask(source, asking);
+        const sent = await stayingAwake(() => this.#ask(source, asking));
         this.#away = undefined;
         return sent;
       } catch (error) {
