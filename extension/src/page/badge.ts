@@ -60,7 +60,8 @@ export class Badge {
       this.#text.textContent = words;
       this.#glyph.textContent = GLYPHS[saying];
       this.#button.dataset['saying'] = saying;
-      this.#button.setAttribute('aria-label', word('badge_label', words));
+      const label = word(saying === 'waiting' ? 'badge_label_waiting' : 'badge_label', words);
+      this.#button.setAttribute('aria-label', label);
       this.#sizes = undefined;
     }
     const settled = saying !== 'waiting' && saying !== 'looking';

@@ -2,9 +2,9 @@
 
 /** Seconds between two looks when nothing speaks for fewer. */
 export const USUAL_SECONDS = 0.5;
-/** When what is said has long been the same. */
+/** When what is said has been the same for a while, and nothing speaks for another. */
 const CALM_SECONDS = 1;
-const CALM_AFTER_SECONDS = 15;
+const CALM_AFTER_SECONDS = 5;
 const ON_BATTERY_SECONDS = 1;
 const ON_LOW_BATTERY_SECONDS = 2;
 const LOW_BATTERY = 0.2;
@@ -57,7 +57,7 @@ export class Pace {
     this.#load = Math.min(MOST_LOAD, Math.max(1, this.#load * factor));
   }
 
-  /** Since when the same is said, on the clock of {@link interval}; Infinity: it is not yet. */
+  /** Since when the same is said, on the clock of {@link interval}; Infinity: it is not steady. */
   steadySince(seconds: number): void {
     this.#steadySince = seconds;
   }

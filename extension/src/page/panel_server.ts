@@ -3,6 +3,7 @@
 import type { SendingProgress, Sent } from '../escalation/sending';
 import type { Mistake } from '../messages';
 import { ProblemError } from '../problems';
+import type { Verdict } from '../types/verdict';
 import { problemWords, word } from '../words';
 import { button, make } from './dom';
 import { score } from './numbers';
@@ -139,7 +140,7 @@ export class ServerPart implements Part {
 }
 
 /** What the server says, and what was asked of each model. */
-function opinions({ verdict, notes, reviewUrl }: Sent): HTMLElement[] {
+function opinions({ verdict, thresholds, notes, reviewUrl }: Sent): HTMLElement[] {
   const saying = sayingOf(verdict, 'standard', null);
   const lines = verdict.opinions.map(({ model, tier, label, fake_probability }) => {
     const said = word(
@@ -158,8 +159,17 @@ function opinions({ verdict, notes, reviewUrl }: Sent): HTMLElement[] {
       `${word('panel_together')} `,
       make('strong', { 'data-saying': saying }, word(`badge_${saying}`)),
     ),
+    ...scored(verdict, thresholds),
     make('ul', {}, ...lines),
     ...notes.map((note) => make('p', { class: 'quiet' }, note)),
     make('p', {}, page),
   ];
+}
+
+/** The score of both together, against the server's thresholds: those that count now. */
+function scored({ fake_probability }: Verdict, thresholds: Sent['thresholds']): HTMLElement[] {
+  if (fake_probability === null || thresholds === null) return [];
+  const { fake, real } = thresholds;
+  const words = word('panel_score', score(fake_probability), score(fake), score(real));
+  return [make('p', {}, words)];
 }

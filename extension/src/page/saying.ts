@@ -57,6 +57,11 @@ export class SteadySaying {
   #since = 0;
   #first: number | undefined;
 
+  /** Since when all looks have come to what is said; Infinity: it is not said yet, or wavers. */
+  get steadySince(): number {
+    return this.#said === this.#next && this.#said !== 'looking' ? this.#since : Infinity;
+  }
+
   /**
    * What to say after a look that comes to `saying`, in seconds of any clock; null: it is too early
    * for it to come to anything.

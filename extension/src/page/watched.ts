@@ -108,8 +108,9 @@ export class WatchedVideo {
   check(): void {
     this.#asked = true;
     this.#wakeOrSleep();
-    if (this.#video.paused && this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) {
-      void this.#sampler.now(this.#video.currentTime);
+    const { paused, readyState, currentTime } = this.#video;
+    if (paused && readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) {
+      void this.#sampler.now(currentTime);
     }
     this.#say();
   }
@@ -130,6 +131,7 @@ export class WatchedVideo {
   capture(streamId: string): void {
     const { link } = this.#page;
     this.#lookWith(new CaptureLooker({ source: this.#source, link }, streamId));
+    this.check();
   }
 
   /** It is gone, or nothing is checked any more. */
@@ -178,13 +180,15 @@ export class WatchedVideo {
     this.#say();
   }
 
+  /** Begin again, in this way. */
   #lookWith(looker: Looker): void {
-    this.#looker.stop();
+    if (looker !== this.#looker) this.#looker.stop();
     this.#looker = looker;
     this.#problem = null;
     this.#failures = 0;
     this.#steady = new SteadySaying();
-    this.check();
+    this.#wakeOrSleep();
+    this.#say('looking');
   }
 
   readonly #wakeOrSleep = (): void => {
@@ -218,7 +222,7 @@ export class WatchedVideo {
     const now = performance.now() / 1000;
     const saying = isTooEarly(verdict) ? null : this.#comesTo(looked);
     const said = this.#steady.after(saying, now);
-    if (said !== this.#saying) this.#pace.steadySince(said === 'looking' ? Infinity : now);
+    this.#pace.steadySince(this.#steady.steadySince);
     this.#say(said);
     this.#askUnasked();
   }
@@ -231,7 +235,7 @@ export class WatchedVideo {
     if (this.#ended.signal.aborted || problem.code === 'cancelled') return;
     const again = problem.code === 'cross_origin' && this.#looker instanceof CanvasLooker;
     if (again && this.#page.settings().loadAgain && canFollow(this.#video)) {
-      this.#takeOffer('load_again');
+      this.#lookWith(new FollowLooker({ source: this.#source, link: this.#page.link }));
       return;
     }
     if (problem.code === 'unknown_source') return; // black so far: more will be seen
@@ -308,8 +312,8 @@ export class WatchedVideo {
 
   #takeOffer(offer: Offer): void {
     const sight = { source: this.#source, link: this.#page.link };
-    if (offer === 'load_again') this.#lookWith(new FollowLooker(sight));
-    else if (offer === 'check') this.#lookWith(this.#looker);
+    this.#lookWith(offer === 'load_again' ? new FollowLooker(sight) : this.#looker);
+    this.check();
   }
 
   #clicked(): void {

@@ -24,11 +24,13 @@ test('never less often than every ten seconds', () => {
   expect(pace.interval(0)).toBe(10);
 });
 
-test('once a second when the same was said for long', () => {
+test('once a second when the same was said for a while', () => {
   const pace = new Pace(() => MAINS);
   pace.steadySince(10);
-  expect(pace.interval(24)).toBe(0.5);
-  expect(pace.interval(25)).toBe(1);
+  expect(pace.interval(14)).toBe(0.5);
+  expect(pace.interval(15)).toBe(1);
+  pace.steadySince(Infinity);
+  expect(pace.interval(16)).toBe(0.5);
 });
 
 test('less often on a battery, and less still when it is low', () => {

@@ -47,6 +47,16 @@ describe('it is said', () => {
     expect(said(steady, [3, null], [6, null])).toBe('suspicious');
   });
 
+  test('steadily, from the look on that all others agreed with', () => {
+    const steady = new SteadySaying();
+    said(steady, [0, 'looking'], [1, 'real']);
+    expect(steady.steadySince).toBe(Infinity);
+    said(steady, [2, 'real'], [3, 'real']);
+    expect(steady.steadySince).toBe(1);
+    said(steady, [4, 'suspicious']);
+    expect(steady.steadySince).toBe(Infinity);
+  });
+
   test('not at all where only suspicious ones are wanted', () => {
     expect(isShown('real', 'low')).toBe(false);
     expect(isShown('suspicious', 'low')).toBe(true);
