@@ -42,16 +42,39 @@ class Pierced:
         corners = quads[0]
         self._page.mouse.click(sum(corners[::2]) / 4, sum(corners[1::2]) / 4)
 
+    def box(self, name: str) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of the first element of a name; None where it is not seen."""
+        for element in self._elements():
+            if element["nodeName"].lower() != name:
+                continue
+            number = {"backendNodeId": element["backendNodeId"]}
+            quads = self._devtools.send("DOM.getContentQuads", number)["quads"]
+            if quads:
+                xs, ys = quads[0][::2], quads[0][1::2]
+                return min(xs), min(ys), max(xs), max(ys)
+        return None
+
+    def attributes(self, name: str) -> list[dict[str, str]]:
+        """Those of each element of a name."""
+        found = []
+        for element in self._elements():
+            if element["nodeName"].lower() == name:
+                flat = element.get("attributes", [])
+                found.append(dict(zip(flat[::2], flat[1::2], strict=True)))
+        return found
+
     def _pieces(self) -> Iterator[tuple[int, str]]:
         """Each piece of text with the DevTools number of its element."""
+        for element in self._elements():
+            for child in element.get("children", []):
+                if child["nodeType"] == TEXT_NODE:
+                    yield element["backendNodeId"], child["nodeValue"]
+
+    def _elements(self) -> Iterator[dict[str, Any]]:
         root = self._devtools.send("DOM.getDocument", {"depth": -1, "pierce": True})["root"]
         for host in _below(root):
-            if host["nodeName"].lower() != self._host:
-                continue
-            for element in _below(host):
-                for child in element.get("children", []):
-                    if child["nodeType"] == TEXT_NODE:
-                        yield element["backendNodeId"], child["nodeValue"]
+            if host["nodeName"].lower() == self._host:
+                yield from _below(host)
 
 
 def _below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
