@@ -14,6 +14,8 @@ const FIRST_PAUSE_SECONDS = 0.5;
 /** An answer that is longer is cut off and refused. */
 export const MAX_ANSWER_BYTES = 16 * 1024 ** 2;
 
+/** What can stand in a header. */
+const KEY = /^[\x21-\x7e]{1,512}$/;
 const TRY_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 export interface Asked {
@@ -60,6 +62,9 @@ export async function exchange(access: ServerAccess, asked: Asked): Promise<unkn
  * @throws ProblemError nobody answers, or the answer is a redirection.
  */
 export async function send(access: ServerAccess, asked: Asked): Promise<Response> {
+  if (!KEY.test(access.key)) {
+    throw new ProblemError('key_refused', 'it is no key: one line of printable ASCII');
+  }
   const left = Math.max(0, Math.ceil(asked.deadline - performance.now()));
   let response: Response;
   try {

@@ -12,5 +12,5 @@ export function shown(text: string): string {
 }
 
 export function isPrintable(text: string): boolean {
-  return !/[\p{C}\p{Zl}\p{Zp}]/u.test(text);
+  return !/[\p{C}\p{Z}]/u.test(text.replaceAll(' ', ''));
 }

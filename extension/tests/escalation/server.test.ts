@@ -197,6 +197,13 @@ test('a mistake is told by the server’s own word, and only of an escalation', 
   expect(asked).toHaveLength(1);
 });
 
+test.each(['', 'two words', 'schlüssel', 'a\nb'])('%j is no key', async (key) => {
+  const { access, asked } = await serving({});
+  const submitted = new EscalationServer({ ...access, key }).submit(new FormData(), limits());
+  expect(await problemOf(submitted)).toMatch(/^key_refused/);
+  expect(asked).toEqual([]);
+});
+
 test('without encryption only this machine is talked to', () => {
   expect(
     ['https://a.example', 'http://localhost:8000/x', 'http://127.0.0.1', 'http://[::1]:1'].map(
