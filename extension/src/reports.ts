@@ -56,10 +56,10 @@ export function keepReport(by: Reporter, report: VideoReport, now: Date): Promis
 }
 
 export function dropReport(tabId: number, { source }: Source): Promise<TabReports> {
-  return change(tabId, (tab) => ({
-    ...tab,
-    videos: tab.videos.filter((video) => video.source !== source),
-  }));
+  return change(tabId, (tab) => {
+    const videos = tab.videos.filter((video) => video.source !== source);
+    return videos.length === tab.videos.length ? tab : { ...tab, videos };
+  });
 }
 
 /**

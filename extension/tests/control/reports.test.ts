@@ -86,9 +86,10 @@ test('where the browser names no documents, each that asks is a new one', async 
   expect(await known()).toEqual([]);
 });
 
-test('nothing is left of a tab that is closed', async () => {
+test('nothing is left of a tab that is closed, though its page says a last word', async () => {
   await keepReport(top, reportOn('a', 'real'), NOW);
   await forgetTab(TAB);
+  await dropReport(TAB, { source: 'a' });
   expect(await fakeBrowser.storage.session.get()).toEqual({});
 });
 
