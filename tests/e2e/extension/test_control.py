@@ -178,7 +178,7 @@ def test_a_server_is_kept_when_it_answers(
     for url, typed, said in (
         ("http://192.0.2.1", key, _words("options_server_not_https")),
         ("mailto:someone", key, _words("options_server_no_url")),
-        (server.url, "wrong", _words("problem_server_refused")),
+        (server.url, "wrong", _words("problem_key_refused")),
     ):
         _try_server(options, url, typed, said)
         assert "" == (installed.kept("settings") or {}).get("serverUrl", "")
