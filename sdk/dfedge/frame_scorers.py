@@ -8,8 +8,10 @@ several frames at once. Both give a record for each frame, in order.
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
@@ -21,7 +23,7 @@ from dfedge.crops import CropBox
 from dfedge.models import Kept, Models, Score
 from dfedge.scoring import calibrate
 from dfedge.spread import Spread, evenly
-from dfedge.types import Box, TrackedFace
+from dfedge.types import Box, Tensor, TrackedFace
 from dfedge.verdict import Observation, Reason
 
 THE_FRAME = -1
@@ -72,10 +74,19 @@ ScoredCallback: TypeAlias = Callable[[Seen, Mapping[int, Score]], None]
 
 
 class FrameScorer(Protocol):
-    """Scores the faces of the frames of one source, in order."""
+    """Scores the faces of the frames of one source, in order.
+
+    Attributes:
+        ahead_seconds: work of the model that nobody waited for.
+    """
+
+    ahead_seconds: float
 
     def add(self, seen: Seen) -> None:
         """Take the next frame."""
+
+    def begin(self) -> None:
+        """No frame comes for a while: let the model work on what waits, where it can ahead."""
 
     def records(self) -> list[FrameRecord]:
         """What was seen since the last call, every face scored."""
@@ -85,40 +96,96 @@ class CropScorer:
     """For models of single pictures.
 
     Crops are scored in batches of several frames, which two cores do in two thirds of the time.
+
+    Args:
+        scored: told of each frame, in order, by the thread that calls this scorer.
+        ahead: a thread for the model, so that the next frames can be got ready while it works; one
+            batch is under way at most. None: whoever adds a frame waits.
     """
 
-    def __init__(self, models: Models, scored: ScoredCallback) -> None:
+    def __init__(
+        self, models: Models, scored: ScoredCallback, *, ahead: Executor | None = None
+    ) -> None:
         self._models = models
         self._scored = scored
+        self._ahead = ahead
         self._waiting: list[Seen] = []
+        self._scoring: list[Seen] = []
+        self._runs: list[Callable[[], _Run]] = []
         self._records: list[FrameRecord] = []
+        self.ahead_seconds = 0.0
 
     def add(self, seen: Seen) -> None:
         """Take the next frame; score what waits when a batch is full."""
+        if self._ahead is not None:  # then there is time now, and less of it once a batch is full
+            seen = replace(seen, crops=self._inputs(seen.crops))
         self._waiting.append(seen)
         if sum(len(waiting.crops) for waiting in self._waiting) >= self._models.batch:
+            self._score_waiting()
+
+    def begin(self) -> None:
+        """No frame comes for a while: let the model work on what waits, where it can ahead."""
+        if self._ahead is not None:
             self._score_waiting()
 
     def records(self) -> list[FrameRecord]:
         """What was seen since the last call, every face scored."""
         self._score_waiting()
+        self._take_scores()
         records, self._records = self._records, []
         return records
 
+    def _inputs(self, crops: Mapping[int, Kept]) -> dict[int, Kept]:
+        return {subject: self._models.inputs([crop])[0] for subject, crop in crops.items()}
+
     def _score_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        scores = iter(self._scores([crop for seen in waiting for crop in seen.crops.values()]))
-        for seen in waiting:
+        crops = [crop for seen in waiting for crop in seen.crops.values()]
+        runs: list[Callable[[], _Run]] = []
+        for start in range(0, len(crops), self._models.batch):
+            inputs = self._models.inputs(crops[start : start + self._models.batch])
+            self._take_scores()
+            if runs:
+                runs[-1]()
+            runs.append(self._run(inputs))
+        self._take_scores()
+        self._scoring, self._runs = waiting, runs
+        if self._ahead is None:
+            self._take_scores()
+
+    def _run(self, inputs: Tensor) -> Callable[[], _Run]:
+        """Put a batch before the model; what is given waits for the scores."""
+        run = partial(_timed_scores, self._models, inputs)
+        if self._ahead is not None:
+            return self._ahead.submit(run).result
+        done = run()
+        return lambda: done
+
+    def _take_scores(self) -> None:
+        """Wait for what is under way, and make records of it."""
+        scoring, self._scoring = self._scoring, []
+        started = time.perf_counter()
+        runs, self._runs = [run() for run in self._runs], []
+        if self._ahead is not None:
+            waited = time.perf_counter() - started
+            self.ahead_seconds += max(0.0, sum(run.seconds for run in runs) - waited)
+        scores = iter([score for run in runs for score in run.scores])
+        for seen in scoring:
             by_subject = {subject: next(scores) for subject in seen.crops}
             self._records.append(_record(seen, by_subject, self._models.card.decision))
             self._scored(seen, by_subject)
 
-    def _scores(self, crops: Sequence[Kept]) -> list[Score]:
-        batch = self._models.batch
-        scores: list[Score] = []
-        for start in range(0, len(crops), batch):
-            scores += self._models.scores(self._models.inputs(crops[start : start + batch]))
-        return scores
+
+class _Run(NamedTuple):
+    """One batch that was put before the model."""
+
+    scores: list[Score]
+    seconds: float
+
+
+def _timed_scores(models: Models, inputs: Tensor) -> _Run:
+    started = time.perf_counter()
+    return _Run(models.scores(inputs), time.perf_counter() - started)
 
 
 class ClipScorer:
@@ -139,6 +206,7 @@ class ClipScorer:
         self._live_seconds = live_seconds
         self._clips: dict[int, _Clip] = {}
         self._waiting: list[Seen] = []
+        self.ahead_seconds = 0.0
 
     def add(self, seen: Seen) -> None:
         """Take the next frame; those of its crops that may be part of a clip are kept."""
@@ -147,6 +215,9 @@ class ClipScorer:
             row = clip.usable if seen.is_usable(subject) else clip.spoilt
             row.offer(partial(_Moment, seen.pts_seconds, crop))
         self._waiting.append(replace(seen, crops={}))
+
+    def begin(self) -> None:
+        """Nothing to do: a clip is scored once all its frames are there."""
 
     def records(self) -> list[FrameRecord]:
         """What was seen since the last call, each subject's clip scored as it is now."""

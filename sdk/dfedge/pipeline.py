@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,6 +63,7 @@ class FramePipeline:
         heatmaps: of each track, the number of usable faces that :meth:`evidence` can show with a
             heat map; only for models of single pictures.
         live_seconds: how far back a clip may reach; None for a source with an end.
+        ahead: a thread in which a model of single pictures works while frames are added.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class FramePipeline:
         keep_evidence: bool,
         heatmaps: int = 0,
         live_seconds: float | None = None,
+        ahead: Executor | None = None,
     ) -> None:
         self._models = models
         self._tracker = FaceTracker()
@@ -79,12 +82,17 @@ class FramePipeline:
         self._views: dict[tuple[int, int], View] = {}
         self._keep_evidence = keep_evidence
         self._scorer: FrameScorer = (
-            CropScorer(models, self._scored)
+            CropScorer(models, self._scored, ahead=ahead)
             if models.card.input.frames == 1
             else ClipScorer(models, live_seconds=live_seconds)
         )
         self.faces_seconds = 0.0
-        self.classify_seconds = 0.0
+        self._own_seconds = 0.0
+
+    @property
+    def classify_seconds(self) -> float:
+        """Time for cutting and scoring faces so far."""
+        return self._own_seconds + self._scorer.ahead_seconds
 
     def add(self, frame: Frame) -> Seen:
         """Find, follow and cut the faces of one frame, and score them when it is their turn.
@@ -110,14 +118,20 @@ class FramePipeline:
         if self._keep_evidence:
             self._keep_views(frame, seen)
         self._scorer.add(seen)
-        self.classify_seconds += time.perf_counter() - started
+        self._own_seconds += time.perf_counter() - started
         return seen
+
+    def begin(self) -> None:
+        """No frame comes for a while: begin to score what waits, where that is done ahead."""
+        started = time.perf_counter()
+        self._scorer.begin()
+        self._own_seconds += time.perf_counter() - started
 
     def records(self) -> list[FrameRecord]:
         """What was seen since the last call, every face scored."""
         started = time.perf_counter()
         records = self._scorer.records()
-        self.classify_seconds += time.perf_counter() - started
+        self._own_seconds += time.perf_counter() - started
         return records
 
     def evidence(

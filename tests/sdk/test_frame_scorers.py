@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,8 +33,8 @@ class ShownModels:
         self.runs: list[int] = []
 
     def inputs(self, kept: Sequence[Any]) -> Tensor:
-        """One number a crop."""
-        return np.array([crop[0, 0, 0] for crop in kept], np.float32)
+        """One number a crop, or what was made of one."""
+        return np.array([crop if crop.ndim == 0 else crop[0, 0, 0] for crop in kept], np.float32)
 
     def scores(self, inputs: Tensor) -> list[Score]:
         """The mean grey, and a tenth of it as novelty."""
@@ -90,6 +91,35 @@ def test_a_frame_is_told_of_while_its_crops_are_there(models: Any) -> None:
     scorer.records()
     score = Score(7.0, 7.0 / 10)
     assert told == [(7, [0, 1], {0: score, 1: score})]
+
+
+def test_scores_made_ahead_are_the_same(models: Any) -> None:
+    """A thread of the model's own changes neither batches nor their order, only who waits."""
+    told: list[int] = []
+    with ThreadPoolExecutor(1) as ahead:
+        scorer = CropScorer(models, lambda frame, by: told.append(frame.index), ahead=ahead)
+        for number in range(9):
+            scorer.add(seen(number, 0, 1))
+        scorer.begin()
+        records = scorer.records()
+    assert models.runs == [4, 4, 4, 4, 2]
+    assert logits(records) == [[float(number)] * 2 for number in range(9)]
+    assert told == list(range(9))
+
+
+def test_what_fails_ahead_is_told(models: Any) -> None:
+    """By the records, not by a thread that nobody hears."""
+
+    def fail(inputs: Tensor) -> list[Score]:
+        raise RuntimeError("the model failed")
+
+    models.scores = fail
+    with ThreadPoolExecutor(1) as ahead:
+        scorer = CropScorer(models, lambda frame, by: None, ahead=ahead)
+        scorer.add(seen(0, 0))
+        scorer.begin()
+        with pytest.raises(RuntimeError):
+            scorer.records()
 
 
 def test_novelty_reaches_the_observations(models: Any) -> None:

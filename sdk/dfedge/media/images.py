@@ -11,7 +11,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -216,18 +216,42 @@ def _from_wide_grey(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]], n
     return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
 
 
-_WARNINGS = threading.Lock()
+class _NoWarnings:
+    """Python's warnings are off while anyone is inside; two threads may be.
+
+    The interpreter has one list of filters: the first to come changes it, the last to leave puts it
+    back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._former = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._former.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._former.close()
+
+
+_NO_WARNINGS = _NoWarnings()
 
 
 @contextmanager
 def _guarded(name: str) -> Iterator[None]:
     """Turn what Pillow raises on damaged data, nearly any type, into a MediaFormatError.
 
-    Its warnings (odd metadata) are no use to a reader of verdicts; the lock keeps two threads from
-    mixing up the interpreter's one list of warning filters.
+    Its warnings (odd metadata) are no use to a reader of verdicts.
     """
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _NO_WARNINGS:
         try:
             yield
         except (DfedgeError, MemoryError):

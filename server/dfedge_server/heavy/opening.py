@@ -5,17 +5,21 @@ Runs in a child of :mod:`dfedge_server.heavy.sandbox_main`, for one source.
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
+from PIL import Image as Pillow
 
 from dfedge.crops import CropBox, visible
 from dfedge.errors import MediaAccessError, MediaError, MediaFormatError, MediaLimitError
@@ -50,6 +54,9 @@ AHEAD: Final = 16
 AHEAD_BYTES: Final = 64 * 1024**2
 """... with so many pixels together."""
 
+SMALL_PIXELS: Final = 4096 * 2304
+"""A picture of a face that has no more may be decoded beside another."""
+
 _LIMITS: Final = MediaLimits(max_pixels=MAX_PIXELS)
 _LOSSY_AND_NOT: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
@@ -65,7 +72,10 @@ class Opener:
         cv2.setNumThreads(1)  # threads do not outlive a fork
         self._finder = open_face_finder(model=Path(face_bundle), threads=1)
         self._finder.find(np.zeros((64, 64, 3), np.uint8))
-        import dfedge.media.video  # noqa: F401 - loaded here so that no child need load it
+        # Loaded here so that no child need load it.
+        import dfedge.media.video  # noqa: F401
+
+        _read_a_picture()
 
     def serve(self, talk: socket.socket) -> None:
         """Read one request, and answer it."""
@@ -174,14 +184,41 @@ def _end(reader: MediaReader, faces_seconds: float) -> End:
 
 def _open_pictures(request: OpenPictures, teller: _Teller) -> None:
     started = time.perf_counter()
-    for number, (path, width, height) in enumerate(request.files):
+    for number, picture in enumerate(_pictures(request)):
         try:
-            image = _picture(path, width, height)
+            image = picture()
         except MediaError as error:
             teller.tell(Failed(kind=_kind(error), problem=error.problem[:500], number=number))
             return
         teller.tell(PictureSeen(width=image.shape[1], height=image.shape[0]), [image])
     teller.tell(End(decode_seconds=time.perf_counter() - started))
+
+
+def _pictures(request: OpenPictures) -> Iterator[Callable[[], Image]]:
+    """Each picture in turn, when it is called for; small ones are decoded two at a time.
+
+    A model waits for the first of them, and until then a second core has nothing to do.
+    """
+    tasks = [partial(_picture, *file) for file in request.files]
+    if any(width * height > SMALL_PIXELS for _, width, height in request.files):
+        yield from tasks
+        return
+    with ThreadPoolExecutor(2) as pool:
+        ahead: deque[Future[Image]] = deque()
+        for task in tasks:
+            ahead.append(pool.submit(task))
+            if len(ahead) > 2:
+                yield ahead.popleft().result
+        yield from (decoded.result for decoded in ahead)
+
+
+def _read_a_picture() -> None:
+    """One of our own: Pillow loads what it reads pictures with when it meets the first."""
+    file = io.BytesIO()
+    Pillow.new("RGB", (8, 8)).save(file, "PNG")
+    picture = PictureFile(file, "", _LIMITS)
+    picture.read(0)
+    picture.close()
 
 
 def _picture(path: str, width: int, height: int) -> Image:

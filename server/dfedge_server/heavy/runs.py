@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,12 +73,15 @@ class Run:
     Args:
         shows: it keeps the pictures that become evidence.
         heatmaps: how many of them get a heat map.
+        ahead: the thread in which the models of this source take turns.
     """
 
-    def __init__(self, loaded: Loaded, *, shows: bool, heatmaps: int) -> None:
+    def __init__(self, loaded: Loaded, *, shows: bool, heatmaps: int, ahead: Executor) -> None:
         self.shows = shows
         self.chosen = loaded.chosen
-        self.pipeline = FramePipeline(loaded.models, keep_evidence=shows, heatmaps=heatmaps)
+        self.pipeline = FramePipeline(
+            loaded.models, keep_evidence=shows, heatmaps=heatmaps, ahead=ahead
+        )
         self._models = loaded.models
 
     def judge(self, facts: Facts) -> Judged:
@@ -117,7 +121,7 @@ class Run:
         )
 
 
-def open_runs(loaded: Sequence[Loaded], heatmaps: int) -> list[Run]:
+def open_runs(loaded: Sequence[Loaded], heatmaps: int, ahead: Executor) -> list[Run]:
     """A run of each model; the heaviest of single pictures shows, where heat maps are wanted."""
     single = [each for each in loaded if each.chosen.card.input.frames == 1]
     shows = max((heatmaps and single) or loaded, key=lambda each: each.chosen.weight)
@@ -126,6 +130,7 @@ def open_runs(loaded: Sequence[Loaded], heatmaps: int) -> list[Run]:
             each,
             shows=each is shows,
             heatmaps=heatmaps if each is shows and each in single else 0,
+            ahead=ahead,
         )
         for each in loaded
     ]

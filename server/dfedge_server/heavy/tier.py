@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -122,11 +123,12 @@ class HeavyTier:
         started = time.perf_counter()
         name = name or _UNNAMED[submission.kind]
         loaded, notes = self._asked(submission, name)
-        runs = open_runs(loaded, self._settings.heatmaps)
-        path = self._clip(submission, media, workdir, tell)
-        with self._open(submission, media, path, loaded, name, cancelled) as source:
-            facts = _look(source, runs, tell)
-        judged = _judge(runs, facts, tell)
+        with ThreadPoolExecutor(1, "dfedge-models") as ahead:
+            runs = open_runs(loaded, self._settings.heatmaps, ahead)
+            path = self._clip(submission, media, workdir, tell)
+            with self._open(submission, media, path, loaded, name, cancelled) as source:
+                facts = _look(source, runs, tell)
+            judged = _judge(runs, facts, tell)
         fused = fuse(judged, submission.device_verdict, self._settings.device_weight)
         kept = _evidence(runs, judged, fused, tell)
         for run in runs:
@@ -240,6 +242,8 @@ def _look(source: FrameSource, runs: Sequence[Run], tell: Tell) -> Facts:
         for run in runs:
             run.pipeline.add_found(frame)
         tell(Stage(name="faces", done=done, total=source.total))
+    for run in runs:  # while the process that opened the media ends
+        run.pipeline.begin()
     return source.facts()
 
 
