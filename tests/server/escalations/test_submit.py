@@ -18,6 +18,7 @@ from tests.server.escalations.conftest import (
 from dfedge.escalation.wire import State
 from dfedge.verdict import Label
 from dfedge_server.db.models import Escalation, Job
+from dfedge_server.escalations.uploads import HELD_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +61,16 @@ async def test_the_same_clip_is_judged_once(each_api: Api) -> None:
     job = (await api.jobs())[0]
     assert (1, 2) == (await api.count(Job), await api.count(Escalation))
     assert [job.media["clip"]] == await api.services.blobs.keys("jobs/")
+
+
+async def test_a_long_clip_is_kept_whole_and_once(api: Api) -> None:
+    """One that is too long to be held until it is known to be new."""
+    clip = clip_bytes(2 * HELD_BYTES)
+    for _ in range(2):
+        assert 202 == (await api.send_clip(clip)).status_code
+    (job,) = await api.jobs()
+    assert [job.media["clip"]] == await api.services.blobs.keys("jobs/")
+    assert clip == await api.services.blobs.get(job.media["clip"])
 
 
 async def test_many_that_come_at_once_share_one_job(each_api: Api) -> None:
