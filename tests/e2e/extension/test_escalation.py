@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tests.server.conftest import LiveServer, StartServer, live_server, settings
 
 from dfedge.verdict import Verdict
 from dfedge_server.security.principal import Scope
+from dfedge_tools.demo import FRAMES_PER_SECOND, SIDE, make_clips
 
 from .conftest import EXTENSION, Origin
 from .piercing import Pierced
@@ -32,14 +34,9 @@ WORDS = json.loads((EXTENSION / "public/_locales/en/messages.json").read_text())
 
 Start = Callable[..., Origin]
 
-CHOOSE = """(changes) => chrome.storage.local.set({
-    serverKey: changes.serverKey,
-    settings: {
-        enabled: true, sitesOff: [], mode: 'automatic', sensitivity: 'standard', loadAgain: false,
-        history: true, serverUrl: changes.serverUrl, consentedAt: changes.consentedAt,
-        escalateUnasked: false, modelKey: '',
-    },
-})"""
+CHOOSE = "({serverKey, ...settings}) => chrome.storage.local.set({serverKey, settings})"
+REPORTED = """async () => Object.values(await chrome.storage.session.get())
+    .flatMap(({videos}) => videos ?? []).map(({escalationId}) => escalationId)"""
 CONNECT = """async () => {
     await chrome.runtime.sendMessage({keeping: 'wake', request: {}});
     const port = chrome.runtime.connect({name: 'judge'});
@@ -95,15 +92,14 @@ class Extension:
     def __init__(self, page: Any) -> None:
         self.page = page
 
-    def choose(self, server: LiveServer, *, consents: bool = True) -> None:
+    def choose(self, server: LiveServer, **changes: Any) -> None:
         """A server in the options, with a new key of its own."""
-        self.choose_address(server.url, server.key(Scope.ESCALATE).secret, consents=consents)
+        self.choose_address(server.url, server.key(Scope.ESCALATE).secret, **changes)
 
-    def choose_address(self, url: str, key: str, *, consents: bool = True) -> None:
-        """What the options page keeps."""
-        consented = "2026-11-21T00:00:00Z" if consents else None
-        chosen = {"serverUrl": url, "serverKey": key, "consentedAt": consented}
-        self.page.evaluate(CHOOSE, chosen)
+    def choose_address(self, url: str, key: str, **changes: Any) -> None:
+        """What the options page keeps, with the user's consent unless ``changes`` are other."""
+        consent = {"consentedAt": "2026-11-21T00:00:00Z"}
+        self.page.evaluate(CHOOSE, {"serverUrl": url, "serverKey": key, **consent, **changes})
 
     def look(self, served: Origin) -> str:
         """Have the frames of the clip judged; the name of the video."""
@@ -144,6 +140,30 @@ def extension(browser: Any) -> Iterator[Extension]:
 def served(origin: Start, portrait_clip: Path) -> Origin:
     """An origin with a clip of a face."""
     return origin(files={"/clip": portrait_clip})
+
+
+@pytest.fixture(scope="module")
+def unsure_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of a genuine and a second of a blended face, in turn: on the whole, neither."""
+    folder = tmp_path_factory.mktemp("unsure")
+    genuine, blended = make_clips(folder)
+    path = folder / "unsure.mp4"
+    with av.open(str(genuine)) as one, av.open(str(blended)) as two, av.open(str(path), "w") as out:
+        stream = out.add_stream("h264", rate=FRAMES_PER_SECOND)
+        stream.width, stream.height, stream.pix_fmt = SIDE, SIDE, "yuv420p"
+        for index, frames in enumerate(zip(one.decode(video=0), two.decode(video=0), strict=True)):
+            picture = frames[index // FRAMES_PER_SECOND % 2].to_ndarray(format="rgb24")
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def visit(browser: Any, served: Origin) -> Any:
+    """A page that plays the clip of an origin."""
+    served.pages["/"] = "<!doctype html><video src=/clip muted loop autoplay width=640></video>"
+    page = browser.new_page()
+    page.goto(f"{served.url}/")
+    return page
 
 
 def the_escalation(client: httpx.Client, state: str) -> dict[str, Any]:
@@ -230,7 +250,7 @@ def test_nothing_leaves_without_consent_or_with_a_wrong_key(
     """What is wrong is said, and the server has taken nothing."""
     server = live_server("api", ready=False)
     source = extension.look(served)
-    extension.choose(server, consents=False)
+    extension.choose(server, consentedAt=None)
     assert "no_consent" == extension.escalate(source)["problem"]["code"]
     for url, key, code in (
         (server.url, "dfe_wrong", "key_refused"),
@@ -268,28 +288,45 @@ def test_a_visitor_asks_the_server_in_the_panel(
     """Badge, panel, a click: progress, the fused verdict, the server's page, and a mistake told."""
     server = live_server(heatmaps=0)
     extension.choose(server)
-    served.pages["/"] = "<!doctype html><video src=/clip muted loop autoplay width=640></video>"
-    page = browser.new_page()
-    page.goto(f"{served.url}/")
+    page = visit(browser, served)
     settled = "dfedge-badge:not([data-saying=waiting]):not([data-saying=looking])"
     page.wait_for_selector(settled, state="attached", timeout=SECONDS * 1000)
     said = page.locator(settled).get_attribute("data-saying")
-    Pierced(page, "dfedge-badge").click(_word(f"badge_{said}"))
+    Pierced(page, "dfedge-badge").click(word(f"badge_{said}"))
 
     panel = Pierced(page, "dfedge-panel")
-    panel.wait(_word("panel_ask"), SECONDS)
+    panel.wait(word("panel_ask"), SECONDS)
+    with server.client() as client:
+        assert [] == client.get("/v1/escalations").raise_for_status().json()["items"]
     assert server.url.removeprefix("http://") in panel.text()
-    panel.click(_word("panel_ask"))
-    panel.wait(_word("panel_together"), SECONDS)
-    assert f"{_word('panel_by_server')}, " in panel.text()
-    panel.click(_word("panel_mistake"))
-    panel.click(_word("panel_mistake_send"))
-    panel.wait(_word("panel_mistake_sent"), SECONDS)
+    panel.click(word("panel_ask"))
+    panel.wait(word("panel_together"), SECONDS)
+    assert f"{word('panel_by_server')}, " in panel.text()
+    panel.click(word("panel_mistake"))
+    panel.click(word("panel_mistake_send"))
+    panel.wait(word("panel_mistake_sent"), SECONDS)
     with server.client() as client:
         assert "" == the_escalation(client, "done")["name"]
     page.close()
 
 
-def _word(key: str) -> str:
+def test_an_unsure_video_is_sent_unasked_where_the_user_wants_that(
+    extension: Extension, browser: Any, origin: Start, unsure_clip: Path, live_server: StartServer
+) -> None:
+    """Nobody clicks; what is known of the video then names the escalation."""
+    server = live_server(heatmaps=0)
+    extension.choose(server, escalateUnasked=True)
+    page = visit(browser, origin(files={"/clip": unsure_clip}))
+    with server.client() as client:
+        known = the_escalation(client, "done")["id"]
+    end = time.monotonic() + SECONDS
+    while [known] != (reported := extension.page.evaluate(REPORTED)):
+        assert time.monotonic() < end, reported
+        time.sleep(0.2)
+    page.close()
+
+
+def word(key: str) -> str:
+    """What the extension says, in English."""
     words: str = WORDS[key]["message"]
     return words
