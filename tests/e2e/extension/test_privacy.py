@@ -26,6 +26,9 @@ SILENT = (
 )
 """Flags that keep Chromium from errands of its own, beside those that Playwright sets."""
 
+SPOKEN = "dfedge-badge:not([data-saying=looking])"
+"""A badge that says what the model makes of its video."""
+
 Start = Callable[..., Origin]
 VIDEO = "<video src='{}' muted loop autoplay width='480' {}></video>"
 WITNESS = """<script>
@@ -80,34 +83,51 @@ def watched(built: Path, tmp_path: Path) -> Iterator[tuple[Any, Proxy]]:
             yield context, proxy
 
 
-def test_the_proxy_sees_every_part(watched: tuple[Any, Proxy], origin: Start) -> None:
+def test_the_proxy_sees_every_part(
+    watched: tuple[Any, Proxy], origin: Start, clips: tuple[Path, Path]
+) -> None:
     """Requests of service worker, offscreen page and worker pass the proxy and are no page's."""
     context, proxy = watched
-    served = origin(pages={"/": _page(VIDEO.format("/none", ""))}, cors=True)
-    context.new_page().goto(f"{served.url}/")
-    service = _service(context)
-    service.evaluate(
-        """chrome.offscreen.createDocument({
-            url: 'offscreen.html', reasons: ['WORKERS'], justification: 'test',
-        }).catch(() => undefined)"""
-    )
-    paths = ("/service_worker", "/background_page", "/worker")
+    served = origin(files={"/fake": clips[1]}, pages={"/": _page(VIDEO.format("/fake", ""))})
+    page = context.new_page()
+    page.goto(f"{served.url}/")
+    page.wait_for_selector(SPOKEN, state="attached", timeout=PATIENCE)
     devtools = context.browser.new_browser_cdp_session()
+
+    def fetching(kind: str) -> str:
+        expression = f"fetch('{served.url}/{kind}').catch(() => undefined)"
+        return _told("Runtime.evaluate", {"expression": expression})
+
+    def heard(event: dict[str, Any]) -> None:
+        """The offscreen page has a worker: have it fetch, too."""
+        message = json.loads(event["message"])
+        if message.get("method") == "Target.attachedToTarget":
+            within = {"sessionId": message["params"]["sessionId"], "message": fetching("worker")}
+            inner = _told("Target.sendMessageToTarget", within)
+            devtools.send(
+                "Target.sendMessageToTarget", {"sessionId": event["sessionId"], "message": inner}
+            )
+
+    devtools.on("Target.receivedMessageFromTarget", heard)
     for target in devtools.send("Target.getTargets")["targetInfos"]:
-        if target["type"] not in ("service_worker", "background_page", "worker"):
+        kind = target["type"]
+        if kind not in ("service_worker", "background_page"):
             continue
-        expression = f"fetch('{served.url}/{target['type']}').catch(() => undefined)"
-        session = devtools.send(
+        attached = devtools.send(
             "Target.attachToTarget", {"targetId": target["targetId"], "flatten": False}
         )
-        told = {"id": 1, "method": "Runtime.evaluate", "params": {"expression": expression}}
-        devtools.send(
-            "Target.sendMessageToTarget",
-            {"sessionId": session["sessionId"], "message": json.dumps(told)},
-        )
-    _until(context, lambda: {*paths} <= {*served.asked})
-    strange = {asked.url for asked in proxy.strange(served.url)}
-    assert {f"{served.url}{path}" for path in paths} == strange
+        messages = [fetching(kind)]
+        if kind == "background_page":
+            every = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
+            messages.append(_told("Target.setAutoAttach", every))
+        for message in messages:
+            devtools.send(
+                "Target.sendMessageToTarget",
+                {"sessionId": attached["sessionId"], "message": message},
+            )
+    expected = {f"{served.url}/{kind}" for kind in ("service_worker", "background_page", "worker")}
+    _until(page, lambda: expected <= {asked.url for asked in proxy.asked})
+    assert expected == {asked.url for asked in proxy.strange(served.url)}
 
 
 @pytest.mark.timeout(900)
@@ -130,13 +150,13 @@ def test_an_hour_of_browsing(
         VIDEO.format("/missing", ""),
     ]
     served.pages = {f"/{kind}": _page(body) for kind, body in enumerate(kinds)}
+    root = _service(context).url.rpartition("/")[0]
     page = context.new_page()
     for minute in range(MINUTES):
         page.goto(f"{served.url}/{minute % len(kinds)}")
         page.wait_for_timeout(STAY_MILLISECONDS)
         if minute == MINUTES // 2:  # a tab is left open, playing, and another is used from here on
             page = context.new_page()
-    root = _service(context).url.rpartition("/")[0]
     for own in ("popup", "options", "privacy"):
         page.goto(f"{root}/{own}.html")
         page.wait_for_timeout(STAY_MILLISECONDS)
@@ -163,7 +183,7 @@ def test_a_server_without_consent_is_not_asked(
     served = origin(files={"/genuine": clips[0]}, pages={"/": _page(VIDEO.format("/genuine", ""))})
     page = context.new_page()
     page.goto(f"{served.url}/")
-    _wait(page, "unsure")
+    page.wait_for_selector(SPOKEN, state="attached", timeout=PATIENCE)
     page.wait_for_timeout(3 * STAY_MILLISECONDS)
     assert [] == server.asked
     assert [] == proxy.strange(served.url)
@@ -208,9 +228,14 @@ def _wait(page: Any, saying: str) -> None:
     )
 
 
-def _until(context: Any, holds: Callable[[], bool]) -> None:
+def _told(method: str, parameters: dict[str, Any]) -> str:
+    """A message to a target of DevTools."""
+    return json.dumps({"id": 1, "method": method, "params": parameters})
+
+
+def _until(page: Any, holds: Callable[[], bool]) -> None:
     for _ in range(PATIENCE // 100):
         if holds():
             return
-        context.pages[0].wait_for_timeout(100)
+        page.wait_for_timeout(100)
     pytest.fail("in vain")
