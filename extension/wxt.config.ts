@@ -57,6 +57,20 @@ export default defineConfig({
       ? { browser_specific_settings: FIREFOX }
       : { message_serialization: 'structured_clone', minimum_chrome_version: '148' }),
   }),
+  zip: {
+    // Mozilla wants all that the package is built from, and nothing more: docs/extension.md says how.
+    sourcesRoot: resolve(import.meta.dirname, '..'),
+    excludeSources: ['**/*'],
+    includeSources: [
+      'LICENSE',
+      'NOTICE',
+      'docs/{extension,privacy}.md',
+      'extension/{src,public,scripts}/**',
+      'extension/*.{json,ts,mjs}',
+      'edge_models/bundles/{blazeface-full-range,dfedge-efficientnet-b0-int8}/**',
+      'sdk/dfedge/*.schema.json',
+    ],
+  },
   hooks: {
     'build:publicAssets': (_, files) => {
       for (const [relativeDest, absoluteSrc] of Object.entries(ASSETS)) {
