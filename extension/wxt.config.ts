@@ -5,15 +5,15 @@ const BUNDLES = resolve(import.meta.dirname, '../edge_models/bundles');
 const ORT = resolve(import.meta.dirname, 'node_modules/onnxruntime-web/dist');
 
 /** What ships beside the code: models as bundles, and the WASM that runs them. */
-const ASSETS: Record<string, string> = {
+const assets = (ort: string): Record<string, string> => ({
   'models/faces/card.json': `${BUNDLES}/blazeface-full-range/card.json`,
   'models/faces/model.onnx': `${BUNDLES}/blazeface-full-range/model.onnx`,
   'models/detector/card.json': `${BUNDLES}/dfedge-efficientnet-b0-int8/card.json`,
   'models/detector/model.onnx': `${BUNDLES}/dfedge-efficientnet-b0-int8/model.onnx`,
   'models/detector/preprocess.onnx': `${BUNDLES}/dfedge-efficientnet-b0-int8/preprocess.onnx`,
-  'ort/ort-wasm-simd-threaded.mjs': `${ORT}/ort-wasm-simd-threaded.mjs`,
-  'ort/ort-wasm-simd-threaded.wasm': `${ORT}/ort-wasm-simd-threaded.wasm`,
-};
+  'ort/ort.mjs': `${ORT}/${ort}.mjs`,
+  'ort/ort.wasm': `${ORT}/${ort}.wasm`,
+});
 
 /** Who the extension is to Firefox, that it collects nothing, and the first version that knows this. */
 const FIREFOX = {
@@ -72,14 +72,19 @@ export default defineConfig({
     ],
   },
   hooks: {
-    'build:publicAssets': (_, files) => {
-      for (const [relativeDest, absoluteSrc] of Object.entries(ASSETS)) {
+    'build:publicAssets': ({ config }, files) => {
+      const ort = `ort-wasm-simd-threaded${config.browser === 'firefox' ? '' : '.jspi'}`;
+      for (const [relativeDest, absoluteSrc] of Object.entries(assets(ort))) {
         files.push({ absoluteSrc, relativeDest });
       }
     },
   },
-  vite: () => ({
-    // The WASM stays a file of its own instead of being embedded into each script.
-    resolve: { conditions: ['onnxruntime-web-use-extern-wasm'] },
+  vite: ({ browser }) => ({
+    resolve: {
+      // The WASM stays a file of its own instead of being embedded into each script.
+      conditions: ['onnxruntime-web-use-extern-wasm'],
+      // The build that also knows WebGPU needs JSPI, which Firefox does not have.
+      alias: browser === 'firefox' ? {} : { 'onnxruntime-web/wasm': 'onnxruntime-web/jspi' },
+    },
   }),
 });

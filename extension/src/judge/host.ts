@@ -4,24 +4,72 @@
  */
 
 import { browser } from 'wxt/browser';
-import { portChannel, workerChannel } from '../channels';
+import { portChannel } from '../channels';
 import { ModelStore } from '../delivery/store';
 import { Updater } from '../delivery/updating';
 import { Escalator } from '../escalation/escalator';
 import { hardHandlers } from '../hard/handlers';
 import { askBackground } from '../keeping';
-import type { Judging, Looking } from '../messages';
-import { Client, type Handlers, serve } from '../rpc';
+import type { Judging, Looking, Source } from '../messages';
+import { type Asking, Client, type Handlers, serve } from '../rpc';
 import { JUDGE_PORT } from './link';
+import { ModelWorker } from './worker';
+
+/** Without anyone connected for so long, the models give back their memory. */
+const IDLE_MINUTES = 5;
 
 /** Answer from now on; `version` is the extension's. */
 export function hostJudge(version: string): void {
-  const worker = new Worker(`/judge.js?version=${version}`);
-  const looking = new Client<Looking>(workerChannel(worker));
-  const handlers = judging(looking);
+  const worker = new ModelWorker(() => new Worker(`/judge.js?version=${version}`));
+  const handlers = judging(new Client<Looking>(worker));
+  let connected = 0;
+  let idle: ReturnType<typeof setTimeout> | undefined;
   browser.runtime.onConnect.addListener((port) => {
-    if (port.name === JUDGE_PORT) serve<Judging>(portChannel(port), handlers);
+    if (port.name !== JUDGE_PORT) return;
+    const sources = new Set<string>();
+    connected += 1;
+    clearTimeout(idle);
+    serve<Judging>(portChannel(port), noting(handlers, sources));
+    port.onDisconnect.addListener(() => {
+      for (const source of sources) void forget(handlers, source);
+      connected -= 1;
+      if (connected > 0) return;
+      idle = setTimeout(() => {
+        worker.stop();
+      }, IDLE_MINUTES * 60_000);
+    });
   });
+}
+
+/** The same handlers, which note the videos that are looked at and not forgotten. */
+function noting(handlers: Handlers<Judging>, sources: Set<string>): Handlers<Judging> {
+  const noted =
+    <R extends Source, A, P>(handle: (request: R, asking: Asking<P>) => A) =>
+    (request: R, asking: Asking<P>): A => {
+      sources.add(request.source);
+      return handle(request, asking);
+    };
+  return {
+    ...handlers,
+    look: noted(handlers.look),
+    picture: noted(handlers.picture),
+    follow: noted(handlers.follow),
+    capture: noted(handlers.capture),
+    forget: (request, asking) => {
+      sources.delete(request.source);
+      return handlers.forget(request, asking);
+    },
+  };
+}
+
+/** A page went without a word. */
+async function forget(handlers: Handlers<Judging>, source: string): Promise<void> {
+  const asking = { progress: () => undefined, signal: new AbortController().signal };
+  try {
+    await handlers.forget({ source }, asking);
+  } catch {
+    // The worker knows nothing of it any more.
+  }
 }
 
 function judging(looking: Client<Looking>): Handlers<Judging> {
@@ -33,7 +81,8 @@ function judging(looking: Client<Looking>): Handlers<Judging> {
   });
   const escalator = new Escalator(looking);
   return {
-    look: (frame) => looking.ask('look', frame, { transfer: [frame.rgba.buffer] }),
+    look: (frame, { signal }) =>
+      looking.ask('look', frame, { transfer: [frame.rgba.buffer], signal }),
     faces: (source) => looking.ask('faces', source),
     models: () => updater.state(),
     ...hardHandlers(looking),

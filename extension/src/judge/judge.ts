@@ -65,6 +65,11 @@ export class Judge {
     return this.#opened.state;
   }
 
+  /** Let the models run where they run best. */
+  async accelerate(): Promise<void> {
+    await this.#opened.accelerate();
+  }
+
   #knownWindow(source: string): Window {
     const window = this.#find(source);
     if (window === undefined) throw new ProblemError('unknown_source', source);

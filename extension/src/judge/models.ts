@@ -4,7 +4,8 @@ import type { Detector, Models } from '../core/pipeline';
 import type { Rejection } from '../delivery/rejecting';
 import { selfTest } from '../delivery/selftest';
 import { type BundleBytes, ModelStore } from '../delivery/store';
-import { openNetwork, useWasmAt } from '../runtime/ort';
+import { Accelerated, trials } from '../runtime/accelerated';
+import { type Backend, hasGpu, openNetwork, useWasmAt } from '../runtime/ort';
 import type { DetectorCard, FaceDetectorCard } from '../types/card';
 import type { ModelInfo } from '../types/verdict';
 
@@ -12,11 +13,18 @@ export interface Opened {
   readonly models: Models;
   readonly infos: ModelInfo[];
   readonly state: ModelsState;
+  /** Move to the GPU what runs there as well as in WASM; takes seconds, so not before the first frame. */
+  accelerate(): Promise<void>;
+}
+
+/** A detector whose network may move to the GPU. */
+interface OpenDetector extends Detector {
+  readonly network: Accelerated;
 }
 
 /** Which models run, and on what. */
 export interface ModelsState {
-  readonly backend: 'wasm' | 'webgpu';
+  readonly backend: Backend;
   readonly models: readonly ModelInfo[];
   /** Whether the detector came from the user's server; else it is the one that ships. */
   readonly delivered: boolean;
@@ -33,38 +41,54 @@ export async function openModels(root: string): Promise<Opened> {
     read<FaceDetectorCard>(`${root}models/faces/card.json`),
     read<DetectorCard>(`${root}models/detector/card.json`),
   ]);
-  const network = async (path: string): ReturnType<typeof openNetwork> =>
-    openNetwork(new Uint8Array(await (await get(`${root}models/${path}`)).arrayBuffer()));
+  const bytes = async (path: string): Promise<Uint8Array> =>
+    new Uint8Array(await (await get(`${root}models/${path}`)).arrayBuffer());
   // One after the other: onnxruntime-web opens its WASM with the first.
-  const faceNetwork = await network('faces/model.onnx');
+  const faceNetwork = await Accelerated.open(await bytes('faces/model.onnx'));
   const delivered = await openDelivered(shippedCard.version);
-  const detector = delivered ?? {
+  const detector: OpenDetector = delivered ?? {
     card: shippedCard,
-    preprocess: await network('detector/preprocess.onnx'),
-    network: await network('detector/model.onnx'),
+    preprocess: await openNetwork(await bytes('detector/preprocess.onnx')),
+    network: await Accelerated.open(await bytes('detector/model.onnx')),
   };
   const { card } = detector;
   const infos = [info(faceCard, 'face_detector'), info(card, 'edge')];
+  const state = {
+    models: infos,
+    delivered: delivered !== null,
+    rejected: null,
+    thresholds: { real: card.decision.real.threshold, fake: card.decision.fake.threshold },
+  };
   return {
     models: { faceCard, faceNetwork, ...detector },
     infos,
-    state: {
-      backend: 'wasm',
-      models: infos,
-      delivered: delivered !== null,
-      rejected: null,
-      thresholds: { real: card.decision.real.threshold, fake: card.decision.fake.threshold },
+    get state(): ModelsState {
+      return { ...state, backend: detector.network.backend };
+    },
+    accelerate: async () => {
+      if (!(await hasGpu())) {
+        detector.network.stay();
+        faceNetwork.stay();
+        return;
+      }
+      await detector.network.accelerate(trials(card.input, [1, 1, 1]));
+      await faceNetwork.accelerate(trials(faceCard.input, [1, 1, 4]));
     },
   };
 }
 
 /** The newest detector from the user's server that works; null where the one that ships is to run. */
-async function openDelivered(shippedVersion: string): Promise<Detector | null> {
-  const tried = async ({ card, preprocess, model, manifest }: BundleBytes): Promise<Detector> => {
+async function openDelivered(shippedVersion: string): Promise<OpenDetector | null> {
+  const tried = async ({
+    card,
+    preprocess,
+    model,
+    manifest,
+  }: BundleBytes): Promise<OpenDetector> => {
     const detector = {
       card,
       preprocess: await openNetwork(preprocess),
-      network: await openNetwork(model),
+      network: await Accelerated.open(model),
     };
     await selfTest(detector, manifest.self_test.logit);
     return detector;

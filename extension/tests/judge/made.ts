@@ -53,6 +53,7 @@ export function madeModels(seen: Seen): Opened {
       rejected: null,
       thresholds: { real: CARD.decision.real.threshold, fake: CARD.decision.fake.threshold },
     },
+    accelerate: () => Promise.resolve(),
   };
 }
 
