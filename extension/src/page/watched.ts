@@ -8,6 +8,7 @@ import { Badge } from './badge';
 import { CaptureLooker } from './capture';
 import { canFollow, FollowLooker } from './follow';
 import type { Follower } from './follower';
+import { mayPass, offersAt } from './ladder';
 import { CanvasLooker, type Looker } from './lookers';
 import { SecondOpinion } from './opinion';
 import { Pace, type Power } from './pace';
@@ -26,6 +27,8 @@ import { Timeline } from './timeline';
 
 /** Looks that fail in a row before it is said: the judge may only be starting anew. */
 const FAILURES = 3;
+/** After that it is left alone for so long. */
+const TRY_AGAIN_MILLISECONDS = 30_000;
 /** Looks before the server is asked unasked: what the device says has then had time to change. */
 const LOOKS_BEFORE_ASKING = 16;
 
@@ -240,11 +243,23 @@ export class WatchedVideo {
     }
     if (problem.code === 'unknown_source') return; // black so far: more will be seen
     // What may pass is tried again, a few times.
-    const passes = problem.code === 'judge_unavailable' || problem.code === 'internal';
-    if (passes && ++this.#failures < FAILURES) return;
+    if (mayPass(problem.code)) {
+      if (++this.#failures < FAILURES) return;
+      setTimeout(() => {
+        this.#tryAgain(problem);
+      }, TRY_AGAIN_MILLISECONDS);
+    }
     this.#problem = problem;
     this.#wakeOrSleep();
     this.#say('cannot_check');
+  }
+
+  /** Unless something else has happened to it since. */
+  #tryAgain(problem: Problem): void {
+    if (this.#ended.signal.aborted || this.#problem !== problem) return;
+    this.#problem = null;
+    this.#failures = 0;
+    this.#wakeOrSleep();
   }
 
   /** A server that the user lets be asked without a click, when the device stays unsure. */
@@ -297,17 +312,13 @@ export class WatchedVideo {
     };
   }
 
-  /** What can still be done about it: the ladder, from where it stands. */
   #offers(): Offer[] {
-    if (this.#problem === null) return this.#saying === 'waiting' ? ['check'] : [];
-    const offers: Offer[] = [];
-    const { code } = this.#problem;
-    if (code === 'protected') return offers;
-    if (code === 'judge_unavailable' || code === 'internal') return ['check'];
-    const isFirst = this.#looker instanceof CanvasLooker;
-    if (isFirst && canFollow(this.#video)) offers.push('load_again');
-    if (code !== 'place_unknown') offers.push('capture');
-    return offers;
+    return offersAt({
+      problem: this.#problem?.code ?? null,
+      waits: this.#saying === 'waiting',
+      direct: this.#looker instanceof CanvasLooker,
+      hasAddress: canFollow(this.#video),
+    });
   }
 
   #takeOffer(offer: Offer): void {
