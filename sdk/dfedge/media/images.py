@@ -147,7 +147,7 @@ def to_rgb(picture: Pillow.Image, name: str) -> Image:
         cut_out = picture.convert("RGBA")
         picture = Pillow.new("RGB", picture.size, BACKGROUND)
         picture.paste(cut_out, mask=cut_out.getchannel("A"))
-    return np.array(picture.convert("RGB"), np.uint8)
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), np.uint8)
 
 
 def _open(file: BinaryIO, name: str, limits: MediaLimits) -> ImageFile.ImageFile:
