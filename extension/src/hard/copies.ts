@@ -11,6 +11,8 @@ import { eventOf } from './waiting';
 /** Copies that are held at the same time, over all tabs. */
 const MOST = 4;
 const IDLE_SECONDS = 60;
+/** One that was asked for so lately is in use: its video plays. */
+const IN_USE_SECONDS = 10;
 const LOAD_SECONDS = 20;
 const SEEK_SECONDS = 10;
 /** Of a video that can only be had as a whole. */
@@ -22,7 +24,8 @@ export class Copies {
   /**
    * The frame of a video at a time.
    *
-   * @throws ProblemError `unreadable` when it cannot be loaded, or not wound to that time.
+   * @throws ProblemError `unreadable` when it cannot be loaded, or not wound to that time;
+   *   `unknown_source` while too many others are watched in this way.
    */
   async frame(
     source: string,
@@ -32,6 +35,10 @@ export class Copies {
   ): Promise<Pixels> {
     if (!/^https?:/i.test(url)) throw new ProblemError('unreadable', 'not an address on the web');
     let copy = this.#held.get(source);
+    if (copy === undefined && !this.#held.hasRoom(IN_USE_SECONDS)) {
+      // Copies that drive each other out would be loaded over and over.
+      throw new ProblemError('unknown_source', `${MOST} videos are being loaded again`);
+    }
     if (copy?.url !== url) {
       copy = new Copy(url);
       this.#held.put(source, copy);

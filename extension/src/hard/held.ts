@@ -8,7 +8,10 @@ export class Held<T extends Releasable> {
   readonly #most: number;
   readonly #idleMilliseconds: number;
   /** The one that was asked for last at the end. */
-  readonly #things = new Map<string, { thing: T; timer: ReturnType<typeof setTimeout> }>();
+  readonly #things = new Map<
+    string,
+    { thing: T; askedAt: number; timer: ReturnType<typeof setTimeout> }
+  >();
 
   constructor(most: number, idleSeconds: number) {
     this.#most = most;
@@ -21,6 +24,13 @@ export class Held<T extends Releasable> {
     if (held === undefined) return undefined;
     this.#hold(source, held.thing);
     return held.thing;
+  }
+
+  /** Whether another one would take the place of none that was asked for in the last seconds. */
+  hasRoom(seconds: number): boolean {
+    const [oldest] = this.#things.values();
+    if (oldest === undefined || this.#things.size < this.#most) return true;
+    return Date.now() - oldest.askedAt > seconds * 1000;
   }
 
   /** Hold something for a source instead of what was; the longest unused goes when it is full. */
@@ -47,6 +57,6 @@ export class Held<T extends Releasable> {
     const timer = setTimeout(() => {
       this.release(source);
     }, this.#idleMilliseconds);
-    this.#things.set(source, { thing, timer });
+    this.#things.set(source, { thing, askedAt: Date.now(), timer });
   }
 }

@@ -241,7 +241,7 @@ export class WatchedVideo {
       this.#lookWith(new FollowLooker({ source: this.#source, link: this.#page.link }));
       return;
     }
-    if (problem.code === 'unknown_source') return; // black so far: more will be seen
+    if (problem.code === 'unknown_source') return; // black so far, or not its turn
     // What may pass is tried again, a few times.
     if (mayPass(problem.code)) {
       if (++this.#failures < FAILURES) return;

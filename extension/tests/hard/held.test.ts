@@ -33,6 +33,19 @@ test('one that nobody asks for goes by itself, and asking keeps it', () => {
   expect(released).toEqual(['a']);
 });
 
+test('there is room when one of too many was not asked for lately', () => {
+  const released: string[] = [];
+  const held = new Held(2, 60);
+  held.put('a', thing('a', released));
+  expect(held.hasRoom(10)).toBe(true);
+  held.put('b', thing('b', released));
+  vi.advanceTimersByTime(9_000);
+  held.get('b');
+  expect(held.hasRoom(10)).toBe(false);
+  vi.advanceTimersByTime(2_000);
+  expect(held.hasRoom(10)).toBe(true);
+});
+
 test('another one for the same source takes the place of the first, and each goes once', () => {
   const released: string[] = [];
   const held = new Held(2, 60);
