@@ -4,6 +4,7 @@
  */
 
 import { browser } from 'wxt/browser';
+import { stayingAwake } from '../awake';
 import { portChannel } from '../channels';
 import { ModelStore } from '../delivery/store';
 import { Updater } from '../delivery/updating';
@@ -88,6 +89,6 @@ function judging(looking: Client<Looking>): Handlers<Judging> {
     ...hardHandlers(looking),
     escalate: (request, asking) => escalator.escalate(request, asking),
     feedback: (request) => escalator.feedback(request),
-    update_models: (_, asking) => updater.update(asking),
+    update_models: (_, asking) => stayingAwake(() => updater.update(asking)),
   };
 }
