@@ -69,7 +69,11 @@ def test_the_sources_build_the_package(
     _wxt(node, folder, "build", "firefox")
     built = folder / ".output" / "firefox-mv3"
     with ZipFile(packages["firefox"]) as package:
-        expected = {name: package.read(name) for name in package.namelist()}
+        expected = {
+            entry.filename: package.read(entry)
+            for entry in package.infolist()
+            if not entry.is_dir()
+        }
     assert expected == {str(path.relative_to(built)): path.read_bytes() for path in _files(built)}
 
 

@@ -93,38 +93,29 @@ def test_the_proxy_sees_every_part(
     page.goto(f"{served.url}/")
     page.wait_for_selector(SPOKEN, state="attached", timeout=PATIENCE)
     devtools = context.browser.new_browser_cdp_session()
+    heard: list[dict[str, Any]] = []
+    devtools.on("Target.receivedMessageFromTarget", heard.append)
+
+    def tell(session: str, message: str) -> None:
+        told = {"sessionId": session, "message": message}
+        devtools.send("Target.sendMessageToTarget", told)
 
     def fetching(kind: str) -> str:
         expression = f"fetch('{served.url}/{kind}').catch(() => undefined)"
         return _told("Runtime.evaluate", {"expression": expression})
 
-    def heard(event: dict[str, Any]) -> None:
-        """The offscreen page has a worker: have it fetch, too."""
-        message = json.loads(event["message"])
-        if message.get("method") == "Target.attachedToTarget":
-            within = {"sessionId": message["params"]["sessionId"], "message": fetching("worker")}
-            inner = _told("Target.sendMessageToTarget", within)
-            devtools.send(
-                "Target.sendMessageToTarget", {"sessionId": event["sessionId"], "message": inner}
-            )
-
-    devtools.on("Target.receivedMessageFromTarget", heard)
+    offscreen = ""
     for target in devtools.send("Target.getTargets")["targetInfos"]:
-        kind = target["type"]
-        if kind not in ("service_worker", "background_page"):
-            continue
-        attached = devtools.send(
-            "Target.attachToTarget", {"targetId": target["targetId"], "flatten": False}
-        )
-        messages = [fetching(kind)]
-        if kind == "background_page":
-            every = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
-            messages.append(_told("Target.setAutoAttach", every))
-        for message in messages:
-            devtools.send(
-                "Target.sendMessageToTarget",
-                {"sessionId": attached["sessionId"], "message": message},
-            )
+        if target["type"] in ("service_worker", "background_page"):
+            which = {"targetId": target["targetId"], "flatten": False}
+            session = devtools.send("Target.attachToTarget", which)["sessionId"]
+            tell(session, fetching(target["type"]))
+            offscreen = session if target["type"] == "background_page" else offscreen
+    every = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
+    tell(offscreen, _told("Target.setAutoAttach", every))
+    _until(page, lambda: _worker(heard) is not None)
+    told = {"sessionId": _worker(heard), "message": fetching("worker")}
+    tell(offscreen, _told("Target.sendMessageToTarget", told))
     expected = {f"{served.url}/{kind}" for kind in ("service_worker", "background_page", "worker")}
     _until(page, lambda: expected <= {asked.url for asked in proxy.asked})
     assert expected == {asked.url for asked in proxy.strange(served.url)}
@@ -134,7 +125,7 @@ def test_the_proxy_sees_every_part(
 def test_an_hour_of_browsing(
     watched: tuple[Any, Proxy], origin: Start, clips: tuple[Path, Path]
 ) -> None:
-    """A fresh profile, sixty pages of seven kinds: no request but those that the pages make."""
+    """A fresh profile, sixty pages of six kinds: no request but those that the pages make."""
     context, proxy = watched
     other = origin(
         files={"/genuine": clips[0]}, pages={"/inner": _page(VIDEO.format("/genuine", ""))}
@@ -146,7 +137,6 @@ def test_an_hour_of_browsing(
         VIDEO.format("/genuine", "controls") + VIDEO.format("/fake", ""),
         VIDEO.format(f"{other.url}/genuine", ""),
         f"<iframe src='{other.url}/inner' allow='autoplay' width='600' height='600'></iframe>",
-        "<iframe sandbox='allow-scripts' src='/1' width='600' height='600'></iframe>",
         VIDEO.format("/missing", ""),
     ]
     served.pages = {f"/{kind}": _page(body) for kind, body in enumerate(kinds)}
@@ -226,6 +216,17 @@ def _wait(page: Any, saying: str) -> None:
     page.wait_for_selector(
         f"dfedge-badge[data-saying={saying}]", state="attached", timeout=PATIENCE
     )
+
+
+def _worker(heard: list[dict[str, Any]]) -> str | None:
+    """The session of the worker that a page tells of."""
+    for event in heard:
+        message = json.loads(event["message"])
+        if message.get("method") != "Target.attachedToTarget":
+            continue
+        if message["params"]["targetInfo"]["type"] == "worker":
+            return str(message["params"]["sessionId"])
+    return None
 
 
 def _told(method: str, parameters: dict[str, Any]) -> str:
