@@ -82,10 +82,10 @@ def frames(url: str, options: argparse.Namespace) -> None:
         first_verdict(page)
         page.wait_for_timeout(options.seconds * 1000)
         state = ask_judge(context, "models")
-        pace = state["pace"]
+        speed = state["speed"]
         print(
-            f"frames    {pace['frames']} checked on {state['backend']}: "
-            f"median {pace['medianMilliseconds']:.0f} ms, p95 {pace['p95Milliseconds']:.0f} ms"
+            f"frames    {speed['frames']} checked on {state['backend']}: "
+            f"median {speed['median']:.0f} ms, p95 {speed['p95']:.0f} ms"
         )
 
 

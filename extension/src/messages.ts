@@ -132,8 +132,6 @@ export interface Looking {
     progress: never;
   };
   models: { request: object; answer: ModelsState; progress: never };
-  /** Open the models anew: others have been put where they are kept. */
-  reopen_models: { request: object; answer: ModelsState; progress: never };
 }
 
 /** What is known of a video in a tab. */

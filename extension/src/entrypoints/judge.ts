@@ -19,9 +19,9 @@ export default defineUnlistedScript(() => {
       throw new ProblemError('judge_unavailable', String(error));
     }
   };
-  let opening = open();
+  const opening = open();
   opening.catch(() => undefined); // whoever asks is told
-  let accelerated: Judge | undefined;
+  let isAccelerated = false;
   let before: Promise<unknown> = Promise.resolve();
   /** One after the other: frames of a video must come in order, and the models are shared. */
   const inTurn = <T>(work: (judge: Judge) => T | Promise<T>): Promise<T> => {
@@ -31,8 +31,8 @@ export default defineUnlistedScript(() => {
   };
   /** Not before a first frame has its answer: it takes seconds. */
   const accelerate = async (judge: Judge): Promise<void> => {
-    if (accelerated === judge) return;
-    accelerated = judge;
+    if (isAccelerated) return;
+    isAccelerated = true;
     await judge.accelerate();
   };
   serve<Looking>(workerChannel(self as DedicatedWorkerGlobalScope & typeof self), {
@@ -49,10 +49,5 @@ export default defineUnlistedScript(() => {
     // Frames need not wait for the encoding.
     crops: async ({ source }) => encode(await inTurn((judge) => judge.sendable(source))),
     models: () => inTurn((judge) => judge.models()),
-    reopen_models: () =>
-      inTurn(async () => {
-        opening = open();
-        return (await opening).models();
-      }),
   });
 });

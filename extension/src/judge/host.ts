@@ -22,7 +22,7 @@ const IDLE_MINUTES = 5;
 /** Answer from now on; `version` is the extension's. */
 export function hostJudge(version: string): void {
   const worker = new ModelWorker(() => new Worker(`/judge.js?version=${version}`));
-  const handlers = judging(new Client<Looking>(worker));
+  const handlers = judging(worker);
   let connected = 0;
   let idle: ReturnType<typeof setTimeout> | undefined;
   browser.runtime.onConnect.addListener((port) => {
@@ -73,12 +73,17 @@ async function forget(handlers: Handlers<Judging>, source: string): Promise<void
   }
 }
 
-function judging(looking: Client<Looking>): Handlers<Judging> {
+function judging(worker: ModelWorker): Handlers<Judging> {
+  const looking = new Client<Looking>(worker);
   const updater = new Updater({
     store: new ModelStore(),
     source: () => askBackground('model_source', {}),
     models: () => looking.ask('models', {}),
-    reopen: () => looking.ask('reopen_models', {}),
+    // A new worker: the old models' memory goes with the old one.
+    reopen: () => {
+      worker.stop();
+      return looking.ask('models', {});
+    },
   });
   const escalator = new Escalator(looking);
   return {

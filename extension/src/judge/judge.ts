@@ -4,6 +4,7 @@ import { makeRoom, type Sendable } from '../escalation/crops';
 import type { Frame, Looked, SeenFace } from '../messages';
 import { ProblemError } from '../problems';
 import type { ModelsState, Opened } from './models';
+import { Stopwatch } from './stopwatch';
 import { Window } from './window';
 
 /** Videos that are known at a time; of more, those heard of last. */
@@ -20,6 +21,7 @@ export class Judge {
   readonly #opened: Opened;
   readonly #version: string;
   readonly #now: () => number;
+  readonly #stopwatch = new Stopwatch();
   /** In the order in which they were last heard of. */
   readonly #known = new Map<string, Known>();
 
@@ -41,6 +43,7 @@ export class Judge {
     await window.look(frame);
     makeRoom([...this.#known.values()].map((known) => known.window.crops));
     const milliseconds = performance.now() - started;
+    this.#stopwatch.took(milliseconds);
     return { verdict: window.verdict(frame, milliseconds, this.#version), milliseconds };
   }
 
@@ -60,9 +63,9 @@ export class Judge {
     return { source, ...this.#knownWindow(source).sendable() };
   }
 
-  /** Which models run. */
+  /** Which models run, and how fast. */
   models(): ModelsState {
-    return this.#opened.state;
+    return { ...this.#opened.state, speed: this.#stopwatch.speed() };
   }
 
   /** Let the models run where they run best. */

@@ -12,7 +12,7 @@ import type { ModelInfo } from '../types/verdict';
 export interface Opened {
   readonly models: Models;
   readonly infos: ModelInfo[];
-  readonly state: ModelsState;
+  readonly state: Omit<ModelsState, 'speed'>;
   /** Move to the GPU what runs there as well as in WASM; takes seconds, so not before the first frame. */
   accelerate(): Promise<void>;
 }
@@ -32,6 +32,15 @@ export interface ModelsState {
   readonly rejected: Rejection | null;
   /** P(fake) up to which a verdict is REAL, and from which on it is FAKE. */
   readonly thresholds: { readonly real: number; readonly fake: number };
+  /** Of the frames that were looked at last; null before the first. */
+  readonly speed: Speed | null;
+}
+
+/** Milliseconds a frame, from its pixels to the verdict. */
+export interface Speed {
+  readonly frames: number;
+  readonly median: number;
+  readonly p95: number;
 }
 
 /** Open the models below `root`, an address that ends with a slash. */
@@ -62,7 +71,7 @@ export async function openModels(root: string): Promise<Opened> {
   return {
     models: { faceCard, faceNetwork, ...detector },
     infos,
-    get state(): ModelsState {
+    get state() {
       return { ...state, backend: detector.network.backend };
     },
     accelerate: async () => {

@@ -72,12 +72,18 @@ function isPublicKey(base64: string): boolean {
   }
 }
 
-function showModels({ backend, models, delivered, rejected, thresholds }: ModelsState): void {
+function showModels(state: ModelsState): void {
+  const { backend, models, delivered, rejected, thresholds, speed } = state;
   const whence = word(delivered ? 'options_models_delivered' : 'options_models_shipped');
   const where = word(backend === 'webgpu' ? 'options_models_webgpu' : 'options_models_wasm');
   const from = word('options_thresholds', percent(thresholds.real), percent(thresholds.fake));
   const refused = rejected === null ? '' : rejectionWords(rejected);
-  byId('models-said', HTMLElement).textContent = [where, whence, from, refused].join(' ').trim();
+  const pace =
+    speed === null
+      ? ''
+      : word('options_speed', speed.median.toFixed(0), speed.p95.toFixed(0), `${speed.frames}`);
+  const said = [where, whence, from, pace, refused].filter((words) => words !== '');
+  byId('models-said', HTMLElement).textContent = said.join(' ');
   byId('models', HTMLUListElement).replaceChildren(
     ...models.map(({ name, version, sha256 }) =>
       element('li', {}, `${name} ${version} `, element('code', {}, sha256.slice(0, 16))),
