@@ -38,9 +38,16 @@ export const historyItem = storage.defineItem<readonly HistoryEntry[]>('local:hi
 /** What a verdict says; that none was possible is not worth keeping. */
 const WORTH_KEEPING: ReadonlySet<Saying> = new Set(['suspicious', 'leaning', 'unsure', 'real']);
 
-/** Keep what is said of a video, in place of what was said of it before. */
-export async function recordReport(report: VideoReport, now: Date): Promise<void> {
-  if (!WORTH_KEEPING.has(report.saying)) return;
+/**
+ * Keep what is said of a video, in place of what was said of it before; nothing of a private window,
+ * and nothing where it is not known whether it is one.
+ */
+export async function recordReport(
+  report: VideoReport,
+  incognito: boolean | undefined,
+  now: Date,
+): Promise<void> {
+  if (incognito !== false || !WORTH_KEEPING.has(report.saying)) return;
   await change((entries) => {
     const known = entries.find(({ source }) => source === report.source);
     const { source, title, page, saying, fakeProbability, reasons, ptsSeconds } = report;

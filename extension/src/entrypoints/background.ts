@@ -38,7 +38,7 @@ export default defineBackground(() => {
       const now = new Date();
       await showAction(by.tabId, (await keepReport(by, report, now)).videos);
       const { history } = await currentSettings();
-      if (history && sender.tab?.incognito === false) await recordReport(report, now);
+      if (history) await recordReport(report, sender.tab?.incognito, now);
       return null;
     },
     gone: async (source, sender) => {

@@ -23,39 +23,44 @@ beforeEach(() => {
 
 describe('kept', () => {
   test('what is said last of a video, with the time when it was first seen', async () => {
-    await recordReport(report, FIRST);
-    await recordReport({ ...report, saying: 'real', fakeProbability: 0.1 }, LATER);
+    await recordReport(report, false, FIRST);
+    await recordReport({ ...report, saying: 'real', fakeProbability: 0.1 }, false, LATER);
     expect(await historyItem.getValue()).toEqual([
       { ...entry, saying: 'real', fakeProbability: 0.1 },
     ]);
   });
 
   test('no picture', async () => {
-    await recordReport({ ...report, thumbnail: 'data:image/jpeg;base64,AAAA' }, FIRST);
+    await recordReport({ ...report, thumbnail: 'data:image/jpeg;base64,AAAA' }, false, FIRST);
     expect(JSON.stringify(await historyItem.getValue())).not.toContain('data:image');
   });
 
   test.each(['looking', 'waiting', 'no_face', 'cannot_check'] as const)(
     'nothing of a video of which "%s" is said',
     async (saying) => {
-      await recordReport({ ...report, saying }, FIRST);
+      await recordReport({ ...report, saying }, false, FIRST);
       expect(await historyItem.getValue()).toEqual([]);
     },
   );
 
+  test.each([true, undefined])('nothing of a private window (%s)', async (incognito) => {
+    await recordReport(report, incognito, FIRST);
+    expect(await fakeBrowser.storage.local.get()).toEqual({});
+  });
+
   test('no more than the newest', async () => {
     const old = Array.from({ length: MOST_ENTRIES }, (_, i) => ({ ...entry, source: `v${i}` }));
     await historyItem.setValue(old);
-    await recordReport(report, LATER);
+    await recordReport(report, false, LATER);
     const entries = await historyItem.getValue();
     expect(entries.length).toBe(MOST_ENTRIES);
     expect([entries[0]?.source, entries.at(-1)?.source]).toEqual(['v1', report.source]);
   });
 
   test('a mistake that the user tells stays when the video is judged on', async () => {
-    await recordReport(report, FIRST);
+    await recordReport(report, false, FIRST);
     await noteMistake(report.source, 'false_alarm', 'I was there');
-    await recordReport({ ...report, escalationId: 'e1' }, LATER);
+    await recordReport({ ...report, escalationId: 'e1' }, false, LATER);
     const [kept] = await historyItem.getValue();
     expect(kept).toEqual({
       ...entry,
