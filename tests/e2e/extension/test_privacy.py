@@ -94,7 +94,7 @@ def test_the_proxy_sees_every_part(
     page.wait_for_selector(SPOKEN, state="attached", timeout=PATIENCE)
     devtools = context.browser.new_browser_cdp_session()
     heard: list[dict[str, Any]] = []
-    devtools.on("Target.receivedMessageFromTarget", heard.append)
+    devtools.on("Target.receivedMessageFromTarget", lambda event: heard.append(event))
 
     def tell(session: str, message: str) -> None:
         told = {"sessionId": session, "message": message}
