@@ -33,10 +33,10 @@ export class PageWatch {
         this.#apply();
         break;
       case 'reveal':
-        this.#find(message.source)?.reveal();
+        void this.#find(message.source)?.reveal();
         break;
       case 'ask_server':
-        this.#find(message.source)?.askServer();
+        void this.#find(message.source)?.askServer();
         break;
       case 'check':
         for (const video of this.#videos.values()) {

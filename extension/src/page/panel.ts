@@ -7,7 +7,7 @@ import type { Source } from '../messages';
 import type { ProblemCode } from '../problems';
 import type { TimelinePoint, Verdict } from '../types/verdict';
 import { language, word } from '../words';
-import { button, make, makeHost, raise } from './dom';
+import { button, make, makeHost } from './dom';
 import type { SecondOpinion } from './opinion';
 import style from './panel.css?inline';
 import { FacesPart } from './panel_faces';
@@ -137,11 +137,11 @@ export class Panel {
       if (event.key === 'Escape') this.close();
     });
     addEventListener('resize', place, { signal });
-    const over = (): void => {
-      raise(this.#element);
-      this.#place();
+    // Beside what is in full screen nothing can be clicked, so it could not be closed any more.
+    const close = (): void => {
+      if (document.fullscreenElement !== null) this.close();
     };
-    document.addEventListener('fullscreenchange', over, { signal });
+    document.addEventListener('fullscreenchange', close, { signal });
     const sizes = new ResizeObserver(place);
     sizes.observe(this.#element);
     signal.addEventListener('abort', () => {

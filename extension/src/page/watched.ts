@@ -118,15 +118,16 @@ export class WatchedVideo {
     this.#say();
   }
 
-  /** Bring it into view, and open its panel. */
-  reveal(): void {
+  /** Bring it into view, out of full screen where no panel can be used, and open its panel. */
+  async reveal(): Promise<void> {
+    if (document.fullscreenElement !== null) await document.exitFullscreen();
     this.#video.scrollIntoView({ block: 'center', behavior: 'instant' });
     this.#open();
   }
 
   /** Open its panel, and ask the user's server. */
-  askServer(): void {
-    this.reveal();
+  async askServer(): Promise<void> {
+    await this.reveal();
     void this.#opinion.ask();
   }
 

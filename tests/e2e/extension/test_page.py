@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dfedge import Detector, Label
 from dfedge_tools.demo import make_clips
@@ -102,10 +104,14 @@ def test_a_badge_is_seen_in_full_screen(show: Callable[[str], Any]) -> None:
     _wait(page, "suspicious")
     page.mouse.click(240, 300)
     page.wait_for_function("document.fullscreenElement === clip", timeout=PATIENCE)
-    badge = _until(lambda: Pierced(page, "dfedge-badge").box("button"))
-    middle = [(badge[0] + badge[2]) / 2, (badge[1] + badge[3]) / 2]
-    above = "([x, y]) => document.elementFromPoint(x, y).localName"
-    assert "dfedge-badge" == page.evaluate(above, middle)
+    pierced = Pierced(page, "dfedge-badge")
+
+    def colour() -> Any:
+        left, top, _, _ = _until(lambda: pierced.box("button"))
+        clip = {"x": left + 2, "y": top + 9, "width": 1, "height": 1}
+        return Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB").getpixel((0, 0))
+
+    _until(lambda: colour() == (0xB3, 0x26, 0x1E))
 
 
 def test_a_badge_says_it_once(show: Callable[[str], Any]) -> None:
