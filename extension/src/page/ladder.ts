@@ -25,5 +25,7 @@ export function offersAt({ problem, waits, direct, hasAddress }: Standing): Offe
   // Of what is protected neither a copy nor the tab shows anything.
   if (problem === 'protected') return [];
   const offers: Offer[] = direct && hasAddress ? ['load_again'] : [];
-  return problem === 'place_unknown' ? offers : [...offers, 'capture'];
+  // Firefox gives no extension a tab's picture.
+  if (import.meta.env.FIREFOX || problem === 'place_unknown') return offers;
+  return [...offers, 'capture'];
 }

@@ -1,7 +1,11 @@
 /** What is offered of a video that was not checked. */
 
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { offersAt } from '../../src/page/ladder';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 const stands = { problem: null, waits: false, direct: true, hasAddress: true } as const;
 
@@ -12,6 +16,12 @@ test('a copy and then the tab, where the page may not read it', () => {
 
 test('the tab alone, where there is no address to load a copy from', () => {
   expect(offersAt({ ...stands, problem: 'cross_origin', hasAddress: false })).toEqual(['capture']);
+});
+
+test('no tab in Firefox, which shows it to nobody', () => {
+  vi.stubEnv('FIREFOX', 'true');
+  expect(offersAt({ ...stands, problem: 'cross_origin' })).toEqual(['load_again']);
+  expect(offersAt({ ...stands, problem: 'unreadable', direct: false })).toEqual([]);
 });
 
 test('nothing of a protected video, and no tab whose place is unknown', () => {
