@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 PATIENCE = 90_000
@@ -26,6 +27,13 @@ class Installed:
         return self.worker.evaluate(
             "async name => (await chrome.storage.local.get(name))[name] ?? null", name
         )
+
+    def wait_for_setting(self, name: str, value: Any) -> None:
+        """Until it is kept: a page shows what was clicked before that."""
+        end = time.monotonic() + PATIENCE / 1000
+        while (kept := (self.kept("settings") or {}).get(name)) != value:
+            assert time.monotonic() < end, f"{name} is still {kept!r}"
+            time.sleep(0.1)
 
     def tab(self, url: str) -> int:
         """The number of the tab that shows an address."""

@@ -192,8 +192,7 @@ def test_a_server_is_kept_when_it_answers(
     assert host in options.inner_text("#consent-what")
     options.click("#consented")
     options.click("#unasked")
-    options.wait_for_selector("#unasked:checked")
-    assert installed.kept("settings")["escalateUnasked"] is True
+    installed.wait_for_setting("escalateUnasked", True)
     _try_server(options, server.url.replace("127.0.0.1", "localhost"), key, answers)
     changed = installed.kept("settings")
     assert (None, False) == (changed["consentedAt"], changed["escalateUnasked"])
