@@ -26,6 +26,8 @@ from statistics import mean, median, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.e2e.extension.piercing import Pierced
+
 from benchmarks.browsers import EXTENSION, build, chromium, processes, served
 from benchmarks.clips import measured_clips
 from benchmarks.watching import resident_mb, slope, sparkline
@@ -194,8 +196,9 @@ def browser(extended: bool = True) -> Iterator[tuple[Any, Path]]:
 
 def first_verdict(page: Any) -> None:
     """Wait until the badge says what the judge says."""
-    said = "dfedge-badge:is([data-saying=suspicious], [data-saying=real], [data-saying=unsure])"
-    page.wait_for_selector(said, state="attached", timeout=120_000)
+    badge = Pierced(page, "dfedge-badge")
+    badge.wait_saying("suspicious", "real", "unsure", seconds=120)
+    badge.close()
 
 
 def watched(context: Any, page: Any, seconds: float) -> tuple[float, float]:

@@ -54,12 +54,12 @@ export class Badge {
 
   /** Say it; `shown`: whether one sees it. Screen readers are told once of what is settled. */
   say(saying: Saying, shown: boolean): void {
-    this.#host.dataset['saying'] = saying;
     const words = word(`badge_${saying}`);
-    if (this.#text.textContent !== words) {
+    // Not on the host, whose attributes the page's scripts can read.
+    if (this.#button.dataset['saying'] !== saying) {
+      this.#button.dataset['saying'] = saying;
       this.#text.textContent = words;
       this.#glyph.textContent = GLYPHS[saying];
-      this.#button.dataset['saying'] = saying;
       const label = word(saying === 'waiting' ? 'badge_label_waiting' : 'badge_label', words);
       this.#button.setAttribute('aria-label', label);
       this.#sizes = undefined;

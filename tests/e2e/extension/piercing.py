@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+SAYING = "data-saying"
 TEXT_NODE = 3
+SETTLED = ("suspicious", "leaning", "unsure", "real", "no_face", "cannot_check")
+"""All that a badge says once it has looked."""
 
 
 class Pierced:
-    """All of a page, closed shadow roots and all.
+    """All of a page, with closed shadow roots and the frames of its process.
 
     Args:
         page: of Playwright, in Chromium.
@@ -32,6 +35,42 @@ class Pierced:
         while words not in (text := self.text()):
             assert time.monotonic() < end, f"{words!r} did not come:\n{text}"
             time.sleep(0.2)
+
+    def sayings(self) -> list[str]:
+        """What each badge says, or the panel."""
+        all_attributes = map(_attributes, self._elements())
+        return [attributes[SAYING] for attributes in all_attributes if SAYING in attributes]
+
+    def wait_saying(self, *sayings: str, seconds: float) -> str:
+        """Until one of these is said; which it is."""
+        end = time.monotonic() + seconds
+        while True:
+            now = self.sayings()
+            for saying in sayings:
+                if saying in now:
+                    return saying
+            assert time.monotonic() < end, f"none of {sayings} is said, but {now}"
+            time.sleep(0.2)
+
+    def hear(self) -> list[str]:
+        """What is said now; each change is added as it comes, and each host that is put in."""
+        heard = self.sayings()
+
+        def changed(event: dict[str, Any]) -> None:
+            if event["name"] == SAYING:
+                heard.append(event["value"])
+
+        def inserted(event: dict[str, Any]) -> None:
+            if event["node"]["nodeName"].lower() == self._host:
+                heard.append(f"one more {self._host}")
+
+        self._devtools.on("DOM.attributeModified", changed)
+        self._devtools.on("DOM.childNodeInserted", inserted)
+        return heard
+
+    def close(self) -> None:
+        """Look no more, so that the browser need not tell of changes."""
+        self._devtools.detach()
 
     def click(self, words: str) -> None:
         """Click in the middle of the element that holds exactly these words."""
@@ -59,8 +98,7 @@ class Pierced:
         found = []
         for element in self._elements():
             if element["nodeName"].lower() == name:
-                flat = element.get("attributes", [])
-                found.append(dict(zip(flat[::2], flat[1::2], strict=True)))
+                found.append(_attributes(element))
         return found
 
     def _pieces(self) -> Iterator[tuple[int, str]]:
@@ -77,7 +115,13 @@ class Pierced:
                 yield from _below(host)
 
 
+def _attributes(element: dict[str, Any]) -> dict[str, str]:
+    flat = element.get("attributes", [])
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def _below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
-    for child in [*node.get("shadowRoots", []), *node.get("children", [])]:
+    framed = [node["contentDocument"]] if "contentDocument" in node else []
+    for child in [*node.get("shadowRoots", []), *framed, *node.get("children", [])]:
         yield from _below(child)

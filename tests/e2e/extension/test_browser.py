@@ -12,6 +12,7 @@ from dfedge import Detector, Label
 from dfedge_tools.demo import make_clips
 
 from .conftest import Origin
+from .piercing import Pierced
 
 SAYS = {
     Label.FAKE: "suspicious",
@@ -84,7 +85,7 @@ def test_a_strict_page_in_a_frame(browser: Any, origin: Start, clips: dict[Label
     )
     frame = f"<iframe src='{inner.url}/inner' width='600' height='600' allow='autoplay'></iframe>"
     page = _open(browser, origin(), frame)
-    _wait(page.frames[1], "suspicious")
+    _wait(page, "suspicious")
     page.close()
 
 
@@ -111,6 +112,4 @@ def _open(browser: Any, served: Origin, body: str) -> Any:
 
 def _wait(page: Any, saying: str) -> None:
     """Until the badge says it."""
-    page.wait_for_selector(
-        f"dfedge-badge[data-saying={saying}]", state="attached", timeout=PATIENCE
-    )
+    Pierced(page, "dfedge-badge").wait_saying(saying, seconds=PATIENCE / 1000)

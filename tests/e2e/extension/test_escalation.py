@@ -21,7 +21,7 @@ from dfedge_server.security.principal import Scope
 from dfedge_tools.demo import FRAMES_PER_SECOND, SIDE, make_clips
 
 from .conftest import EXTENSION, Origin
-from .piercing import Pierced
+from .piercing import SETTLED, Pierced
 
 __all__ = ["live_server", "settings"]
 """Fixtures of the server's tests that are used here."""
@@ -289,10 +289,8 @@ def test_a_visitor_asks_the_server_in_the_panel(
     server = live_server(heatmaps=0)
     extension.choose(server)
     page = visit(browser, served)
-    settled = "dfedge-badge:not([data-saying=waiting]):not([data-saying=looking])"
-    page.wait_for_selector(settled, state="attached", timeout=SECONDS * 1000)
-    said = page.locator(settled).get_attribute("data-saying")
-    Pierced(page, "dfedge-badge").click(word(f"badge_{said}"))
+    badge = Pierced(page, "dfedge-badge")
+    badge.click(word(f"badge_{badge.wait_saying(*SETTLED, seconds=SECONDS)}"))
 
     panel = Pierced(page, "dfedge-panel")
     panel.wait(word("panel_ask"), SECONDS)

@@ -13,7 +13,7 @@ from dfedge_server.security.principal import Scope
 from .conftest import Origin
 from .marionette import Firefox
 from .test_escalation import SECONDS, the_escalation, word
-from .test_firefox import IDLE_SECONDS, PAGE, fake, firefox, proxy
+from .test_firefox import IDLE_SECONDS, PAGE, SAID, fake, firefox, proxy
 
 __all__ = ["fake", "firefox", "live_server", "proxy", "settings"]
 """Fixtures of other tests that are used here."""
@@ -22,7 +22,6 @@ HOST = "return WebExtensionPolicy.getByID('dfedge@dfedge').mozExtensionHostname"
 STATE = "return WebExtensionPolicy.getByID('dfedge@dfedge').extension.backgroundState"
 CHOOSE = """const [serverKey, settings] = arguments;
     return browser.storage.local.set({serverKey, settings})"""
-SAID = "return document.querySelector('dfedge-badge')?.dataset.saying === 'suspicious'"
 PRESS = """const [host, words] = arguments;
     const root = document.querySelector(host)?.openOrClosedShadowRoot;
     const buttons = [...(root?.querySelectorAll('button') ?? [])];
@@ -44,7 +43,7 @@ def test_the_background_stays_awake_while_the_server_works(
 
     served = origin(files={"/clip": fake}, pages={"/": PAGE})
     firefox.open(f"{served.url}/")
-    until(lambda: bool(firefox.run(SAID)))
+    until(lambda: "suspicious" == firefox.run_piercing(SAID))
     firefox.run("document.querySelector('video').pause()")
     until(lambda: press(firefox, "dfedge-badge", "badge_suspicious"))
     until(lambda: press(firefox, "dfedge-panel", "panel_ask"))
@@ -60,10 +59,7 @@ def test_the_background_stays_awake_while_the_server_works(
 
 def press(firefox: Firefox, host: str, words: str) -> bool:
     """Press the button that says it, if it is there."""
-    answer = firefox.ask(
-        "WebDriver:ExecuteScript", script=PRESS, args=[host, word(words)], sandbox="system"
-    )
-    return bool(answer["value"])
+    return bool(firefox.run_piercing(PRESS, host, word(words)))
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -24,6 +24,8 @@ IDLE_SECONDS = 2
 """After which Firefox may put the background page to sleep; 30 outside of tests."""
 PAGE = """<!doctype html><title>page</title><link rel="icon" href="data:,">
 <body><video src="/clip" muted loop autoplay width="480"></video></body>"""
+SAID = """return document.querySelector('dfedge-badge')?.openOrClosedShadowRoot
+    .querySelector('[data-saying]')?.dataset.saying"""
 
 Start = Callable[..., Origin]
 
@@ -101,11 +103,7 @@ def test_the_background_sleeps_and_wakes(firefox: Firefox, origin: Start, fake: 
 
 def _wait(firefox: Firefox, saying: str) -> None:
     """Until the badge says it."""
-    _until(
-        lambda: firefox.run(
-            "return document.querySelector('dfedge-badge')?.dataset.saying === arguments[0]", saying
-        )
-    )
+    _until(lambda: saying == firefox.run_piercing(SAID))
 
 
 def _background(firefox: Firefox) -> Any:

@@ -21,6 +21,7 @@ from dfedge import Detector, Label
 from dfedge_tools.demo import make_clips
 
 from .conftest import Origin, chromium_with
+from .piercing import Pierced
 
 Start = Callable[..., Origin]
 PATIENCE = 90_000
@@ -277,16 +278,15 @@ def test_a_capture_of_a_frame_of_another_site(
 
 
 @pytest.mark.parametrize("readable", [True, False])
-def test_a_picture(
-    readable: bool, browser: Any, tab: Open, origin: Start, fake: Path, tmp_path: Path
-) -> None:
+def test_a_picture(readable: bool, tab: Open, origin: Start, fake: Path, tmp_path: Path) -> None:
     """A panel tells of it; its site is asked for it again only where the page may not read it."""
     other = origin(files={"/picture.png": _picture(fake, tmp_path / "picture.png")})
     page_of = other if readable else origin()
     at = tab(page_of, f"<img src='{other.url}/picture.png' width='480'>")
     at.page.wait_for_function("document.querySelector('img').complete")
     _tell(at, {"type": "picture", "url": f"{other.url}/picture.png"})
-    _wait_for_panel(browser, at, "suspicious")
+    panel = Pierced(at.page, "dfedge-panel")
+    panel.wait_saying("suspicious", seconds=PATIENCE / 1000)
     again = [heard for heard in other.heard if heard.get("sec-fetch-dest") == "empty"]
     assert (0 if readable else 1) == len(again)
     for headers in again:
@@ -345,18 +345,6 @@ def _click_in_popup(browser: Any, at: Tab) -> None:
         at.own.wait_for_timeout(100)
     assert True is json.loads(answers[0])["result"]["result"]["value"]
     devtools.detach()
-
-
-def _wait_for_panel(browser: Any, at: Tab, saying: str) -> None:
-    """Until the panel of a page says it; its root is closed to scripts, not to DevTools."""
-    devtools = browser.new_cdp_session(at.page)
-    said = f'"data-saying", "{saying}"'
-    for _ in range(PATIENCE // 200):
-        document = devtools.send("DOM.getDocument", {"depth": -1, "pierce": True})
-        if said in json.dumps(document) and "dfedge-panel" in json.dumps(document):
-            return
-        at.own.wait_for_timeout(200)
-    pytest.fail(f"no panel says {saying}")
 
 
 def _in_parts(clip: Path, path: Path, options: dict[str, str] | None = None) -> Path:

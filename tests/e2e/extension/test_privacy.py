@@ -12,6 +12,7 @@ import pytest
 from dfedge_tools.demo import make_clips
 
 from .conftest import Origin, chromium_with
+from .piercing import SETTLED, Pierced
 from .proxy import Proxy, recording
 
 MINUTES = 60
@@ -25,9 +26,6 @@ SILENT = (
     "--gcm-checkin-url=data:,",
 )
 """Flags that keep Chromium from errands of its own, beside those that Playwright sets."""
-
-SPOKEN = "dfedge-badge:not([data-saying=looking])"
-"""A badge that says what the model makes of its video."""
 
 Start = Callable[..., Origin]
 VIDEO = "<video src='{}' muted loop autoplay width='480' {}></video>"
@@ -67,6 +65,27 @@ WITNESS = """<script>
 """Writes down what a page can know of its video and its own world, and every change of its DOM."""
 
 
+SEEN = """() => Array.from(document.querySelectorAll('dfedge-badge'), (badge) => {
+    const values = {};
+    for (const name in badge) {
+        // Where it stands among the others, which says nothing of its video.
+        if (/sibling/i.test(name) || typeof badge[name] === 'function') continue;
+        values[name] = String(badge[name]);
+    }
+    return {
+        values,
+        attributes: Array.from(badge.attributes, ({ name, value }) => [name, value]),
+        own: Object.getOwnPropertyNames(badge),
+        style: Array.from(getComputedStyle(badge), (name) =>
+            [name, getComputedStyle(badge).getPropertyValue(name)]),
+        box: JSON.stringify(badge.getBoundingClientRect()),
+        text: [badge.outerHTML, badge.innerText, getSelection().toString()],
+        animations: badge.getAnimations({ subtree: true }).length,
+    };
+})"""
+"""All that a page's script can read of each badge."""
+
+
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A genuine clip, of which the model is unsure, and a fake one."""
@@ -91,7 +110,7 @@ def test_the_proxy_sees_every_part(
     served = origin(files={"/fake": clips[1]}, pages={"/": _page(VIDEO.format("/fake", ""))})
     page = context.new_page()
     page.goto(f"{served.url}/")
-    page.wait_for_selector(SPOKEN, state="attached", timeout=PATIENCE)
+    _wait(page, *SETTLED)
     devtools = context.browser.new_browser_cdp_session()
     heard: list[dict[str, Any]] = []
     devtools.on("Target.receivedMessageFromTarget", lambda event: heard.append(event))
@@ -173,7 +192,7 @@ def test_a_server_without_consent_is_not_asked(
     served = origin(files={"/genuine": clips[0]}, pages={"/": _page(VIDEO.format("/genuine", ""))})
     page = context.new_page()
     page.goto(f"{served.url}/")
-    page.wait_for_selector(SPOKEN, state="attached", timeout=PATIENCE)
+    _wait(page, *SETTLED)
     page.wait_for_timeout(3 * STAY_MILLISECONDS)
     assert [] == server.asked
     assert [] == proxy.strange(served.url)
@@ -193,11 +212,37 @@ def test_the_page_is_not_changed(
     before = page.evaluate("before")
     assert before["markup"] == now["markup"]
     assert before == now
-    ours = ("childlist html dfedge-", "attributes dfedge-")
+    ours = "childlist html dfedge-"
     changes = page.evaluate("changes")
     assert changes
     assert [] == [change for change in changes if not change.startswith(ours)]
-    assert page.evaluate("document.querySelector('dfedge-badge').shadowRoot === null")
+
+
+def test_a_page_cannot_read_what_is_said(
+    watched: tuple[Any, Proxy], origin: Start, clips: tuple[Path, Path]
+) -> None:
+    """To the page's scripts the badge of a suspicious video is that of any other, and unchanged."""
+    context, _ = watched
+    served = origin(files={"/genuine": clips[0], "/fake": clips[1]})
+    videos = VIDEO.format("/genuine", "") + VIDEO.format("/fake", "")
+    served.pages["/"] = _page(videos + WITNESS)
+    page = context.new_page()
+    page.goto(f"{served.url}/")
+    badges = Pierced(page, "dfedge-badge")
+    _until(page, lambda: 2 == len(badges.sayings()))
+    first = page.evaluate(SEEN)
+    assert set(SETTLED).isdisjoint(badges.sayings())
+    _until(page, lambda: set(SETTLED).issuperset(badges.sayings()))
+    said = badges.sayings()
+    assert "suspicious" in said
+    assert 2 == len(set(said))
+    one, other = page.evaluate(SEEN)
+    assert one == other
+    assert first == [one, other]
+    assert [] == one["attributes"]
+    assert "null" == one["values"]["shadowRoot"]
+    changes = page.evaluate("changes")
+    assert [] == [change for change in changes if change.startswith("attributes")]
 
 
 def _page(body: str) -> str:
@@ -211,11 +256,9 @@ def _service(context: Any) -> Any:
     return running[0] if running else context.wait_for_event("serviceworker")
 
 
-def _wait(page: Any, saying: str) -> None:
-    """Until the badge says it."""
-    page.wait_for_selector(
-        f"dfedge-badge[data-saying={saying}]", state="attached", timeout=PATIENCE
-    )
+def _wait(page: Any, *sayings: str) -> None:
+    """Until a badge says one of these."""
+    Pierced(page, "dfedge-badge").wait_saying(*sayings, seconds=PATIENCE / 1000)
 
 
 def _worker(heard: list[dict[str, Any]]) -> str | None:
