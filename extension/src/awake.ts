@@ -17,3 +17,15 @@ export async function stayingAwake<T>(work: () => Promise<T>): Promise<T> {
     clearInterval(timer);
   }
 }
+
+/** Stay awake until whoever wants it waits no longer. */
+export async function stayUntil(signal: AbortSignal): Promise<null> {
+  return stayingAwake(
+    () =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          resolve(null);
+        });
+      }),
+  );
+}

@@ -73,6 +73,8 @@ export interface Judging {
   forget: { request: Source; answer: null; progress: never };
   /** The faces that a verdict rests on, by person and time, at most six of each. */
   faces: { request: Source; answer: readonly SeenFace[]; progress: never };
+  /** Forget nothing for want of something to do, until whoever asks gives it up. */
+  stay: { request: object; answer: null; progress: never };
   /** Judge a picture by its address, because someone asked for it. */
   picture: { request: Source & { readonly url: string }; answer: Looked; progress: never };
   /**

@@ -4,7 +4,7 @@
  */
 
 import { browser } from 'wxt/browser';
-import { stayingAwake } from '../awake';
+import { stayingAwake, stayUntil } from '../awake';
 import { portChannel } from '../channels';
 import { ModelStore } from '../delivery/store';
 import { Updater } from '../delivery/updating';
@@ -90,6 +90,7 @@ function judging(worker: ModelWorker): Handlers<Judging> {
     look: (frame, { signal }) =>
       looking.ask('look', frame, { transfer: [frame.rgba.buffer], signal }),
     faces: (source) => looking.ask('faces', source),
+    stay: (_, { signal }) => stayUntil(signal),
     models: () => updater.state(),
     ...hardHandlers(looking),
     escalate: (request, asking) => escalator.escalate(request, asking),

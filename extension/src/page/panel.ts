@@ -102,6 +102,7 @@ export class Panel {
     this.#element.showPopover();
     this.#place();
     said.heading.focus({ preventScroll: true });
+    void this.#stay();
     void this.#learn();
   }
 
@@ -142,6 +143,14 @@ export class Panel {
       if (document.fullscreenElement !== null) this.close();
     };
     document.addEventListener('fullscreenchange', close, { signal });
+    // A page that is left may be kept whole, in case someone comes back.
+    addEventListener(
+      'pagehide',
+      () => {
+        this.close();
+      },
+      { signal },
+    );
     const sizes = new ResizeObserver(place);
     sizes.observe(this.#element);
     signal.addEventListener('abort', () => {
@@ -158,6 +167,15 @@ export class Panel {
     const place = besides(this.#subject.anchor.getBoundingClientRect(), { width, height }, view);
     style.left = `${place.left}px`;
     style.top = `${place.top}px`;
+  }
+
+  /** What was seen is not forgotten while it may be asked about, however long the video rests. */
+  async #stay(): Promise<void> {
+    try {
+      await this.#subject.link.ask('stay', {}, { signal: this.#ended.signal });
+    } catch {
+      return; // it was closed, or there is no judge
+    }
   }
 
   async #learn(): Promise<void> {

@@ -35,7 +35,7 @@ Start = Callable[..., Origin]
 def test_the_background_stays_awake_while_the_server_works(
     firefox: Firefox, origin: Start, fake: Path, live_server: StartServer
 ) -> None:
-    """The video is paused and the server slow: who waits gets the answer, or cancels."""
+    """Of a paused video nothing is forgotten while its panel is open, or its server is slow."""
     server = live_server("api", ready=False)
     consent = {"serverUrl": server.url, "consentedAt": "2026-11-21T00:00:00Z"}
     firefox.open(f"moz-extension://{firefox.run_in_browser(HOST)}/options.html")
@@ -46,6 +46,8 @@ def test_the_background_stays_awake_while_the_server_works(
     until(lambda: "suspicious" == firefox.run_piercing(SAID))
     firefox.run("document.querySelector('video').pause()")
     until(lambda: press(firefox, "dfedge-badge", "badge_suspicious"))
+    time.sleep(3 * IDLE_SECONDS)
+    assert "running" == firefox.run_in_browser(STATE)
     until(lambda: press(firefox, "dfedge-panel", "panel_ask"))
     with server.client() as client:
         the_escalation(client, "queued")
@@ -54,6 +56,7 @@ def test_the_background_stays_awake_while_the_server_works(
         the_escalation(client, "queued")
         until(lambda: press(firefox, "dfedge-panel", "panel_cancel"))
         the_escalation(client, "cancelled")
+    firefox.open("about:blank")
     until(lambda: "stopped" == firefox.run_in_browser(STATE))
 
 
