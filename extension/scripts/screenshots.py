@@ -1,4 +1,4 @@
-"""Take the pictures for the stores: ``python extension/scripts/screenshots.py --out DIR``.
+"""Take the pictures for the stores: ``python -m extension.scripts.screenshots --out DIR``.
 
 Of the extension as built for Chromium (``npm run build``), on a page and clips made here; dark and
 light, 1280 by 800 as the stores want them. Needs Debian's chromium and the extras tools and demo.
@@ -14,17 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from PIL import Image, ImageOps
 from playwright.sync_api import sync_playwright
+from tests.e2e.extension.piercing import Pierced
 
 from dfedge_tools.demo import make_clips
 
 BUILT = Path(__file__).resolve().parents[1] / ".output" / "chrome-mv3"
 WIDTH, HEIGHT = 1280, 800
-PATIENCE = 60_000
-"""Milliseconds until the badges speak."""
+PATIENCE_SECONDS = 60
+"""Until the badges speak."""
 PAGE = """<!doctype html><meta charset="utf-8"><title>The evening news</title>
 <style>
   :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -71,33 +74,34 @@ def _take(url: str, out: Path, scheme: Literal["light", "dark"]) -> None:
         )
         page = context.new_page()
         page.goto(url)
-        page.wait_for_selector(
-            "dfedge-badge[data-saying=suspicious]", state="attached", timeout=PATIENCE
-        )
+        Pierced(page, "dfedge-badge").wait_saying("suspicious", seconds=PATIENCE_SECONDS)
         page.wait_for_timeout(8000)  # until the other badge has settled, and there is a timeline
         page.screenshot(path=out / f"badges-{scheme}.png")
         worker = context.service_workers[0]
         root = worker.url.rpartition("/")[0]
         tab = worker.evaluate("async () => (await chrome.tabs.query({active: true}))[0].id")
-        for name, path in (("popup", f"popup.html?tab={tab}"), ("options", "options.html")):
-            own = context.new_page()
-            if name == "popup":
-                own.set_viewport_size({"width": 400, "height": 600})
-            own.goto(f"{root}/{path}")
-            own.wait_for_timeout(1500)
-            own.screenshot(path=out / f"{name}-{scheme}.png", full_page=name == "options")
-            own.close()
-        _open_panel(page)
+        own = context.new_page()
+        own.goto(f"{root}/options.html")
+        own.wait_for_timeout(1500)
+        own.screenshot(path=out / f"options-{scheme}.png")
+        own.goto(f"{root}/popup.html?tab={tab}")
+        own.wait_for_timeout(1500)
+        popup = own.locator("body").screenshot()
+        own.close()
+        _hang(popup, out / f"badges-{scheme}.png").save(out / f"popup-{scheme}.png")
+        page.bring_to_front()
+        Pierced(page, "dfedge-badge").click("Suspicious")
+        page.wait_for_timeout(1500)
         page.screenshot(path=out / f"panel-{scheme}.png")
         context.close()
 
 
-def _open_panel(page: Any) -> None:
-    """Click the badge of the first video: it is a button at the video's upper left."""
-    page.bring_to_front()
-    box = page.locator("video").first.bounding_box()
-    page.mouse.click(box["x"] + 40, box["y"] + 20)
-    page.wait_for_timeout(1500)
+def _hang(popup: bytes, page: Path) -> Image.Image:
+    """The popup where the browser shows it: over the page, under the toolbar's right end."""
+    shown = Image.open(page)
+    hung = ImageOps.expand(Image.open(BytesIO(popup)), border=1, fill="gray")
+    shown.paste(hung, (WIDTH - hung.width - 16, 0))
+    return shown
 
 
 @contextmanager
