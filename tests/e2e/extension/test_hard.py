@@ -303,7 +303,15 @@ def _tell(at: Tab, message: dict[str, Any]) -> None:
     at.own.evaluate(
         """async ([page, message]) => {
             const tab = (await chrome.tabs.query({})).find((each) => each.url === page);
-            await chrome.tabs.sendMessage(tab.id, message);
+            for (let tries = 0; ; tries++) {
+                try {
+                    return await chrome.tabs.sendMessage(tab.id, message);
+                } catch (error) {
+                    // They run once the page is there, a moment later.
+                    if (tries === 50) throw error;
+                }
+                await new Promise((after) => setTimeout(after, 100));
+            }
         }""",
         [at.page.url, message],
     )
