@@ -28,7 +28,7 @@ export class Reporting {
     await tell('report', {
       ...report,
       title: document.title,
-      page: `${location.origin}${location.pathname}`,
+      page: address(location),
       thumbnail,
     });
   }
@@ -79,4 +79,9 @@ async function asDataUrl({ width, height, rgba }: SeenFace): Promise<string> {
     };
     reader.readAsDataURL(blob);
   });
+}
+
+/** Without query and fragment; what a page has written itself, as in a sandboxed frame, has none. */
+function address({ origin, pathname, protocol }: Location): string {
+  return origin === 'null' ? protocol : `${origin}${pathname}`;
 }
