@@ -3,6 +3,7 @@
  * `follow.ts` and `capture.ts` have others, for those that it may not.
  */
 
+import { FRAME_SIDE } from '../hard/drawing';
 import type { JudgeLink } from '../judge/link';
 import type { Looked, Source } from '../messages';
 import { ProblemError } from '../problems';
@@ -27,9 +28,6 @@ export interface Sight extends Source {
   readonly link: JudgeLink;
 }
 
-/** The longer side of a frame that is looked at, at most. */
-const LONGEST_SIDE = 640;
-
 /** Draws the video into a canvas that is in no document, and sends its pixels to the judge. */
 export class CanvasLooker implements Looker {
   readonly #sight: Sight;
@@ -52,7 +50,7 @@ export class CanvasLooker implements Looker {
   }
 
   #draw(video: HTMLVideoElement): { width: number; height: number; rgba: Uint8ClampedArray } {
-    const factor = Math.min(1, LONGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
+    const factor = Math.min(1, FRAME_SIDE / Math.max(video.videoWidth, video.videoHeight));
     const width = Math.max(1, Math.round(video.videoWidth * factor));
     const height = Math.max(1, Math.round(video.videoHeight * factor));
     this.#canvas ??= new OffscreenCanvas(width, height);
