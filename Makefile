@@ -4,9 +4,11 @@
 # make lint   style and types alone
 # Node and npm are used where they are there: the tests of web bundles skip without them.
 # PYTHON=python3.12 make test   another interpreter; DFEDGE_VENV=dir   another place for the environment
+# TEST_PROCESSES=4 make test    so many test files at once; each process takes up to 4 GB
 
 PYTHON ?= python3
 DFEDGE_VENV ?= .venv
+TEST_PROCESSES ?= 2
 BIN := $(DFEDGE_VENV)/bin
 WEB := tests/e2e/web
 EXTENSION := extension
@@ -22,7 +24,7 @@ test: lint $(WEB)/node_modules/.installed $(EXTENSION)/node_modules/.installed
 	@if test -f $(EXTENSION)/node_modules/.installed; then \
 		cd $(EXTENSION) && npm run --silent check && npm run --silent test; \
 	fi
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 bench: $(DFEDGE_VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.conftest import StartServer, environment
+from tests.server.conftest import START_SECONDS, LiveServer, StartServer, environment
 
 from dfedge.cli import main
 from dfedge_server.settings import Settings
@@ -38,19 +39,26 @@ def _told(ended: subprocess.CompletedProcess[str]) -> tuple[int, str]:
     return ended.returncode, line
 
 
+def _wait_for_words(server: LiveServer, words: str) -> None:
+    """Until the server has printed them; it answers before it has said all."""
+    end = time.monotonic() + START_SECONDS
+    while words not in (printed := server.log.read_text()):
+        assert time.monotonic() < end, printed
+        time.sleep(0.1)
+
+
 def test_one_command_serves(live_server: StartServer) -> None:
     """It says where it listens, where data lies, which model answers and how to make a key; it
     refuses a second server in its folder and on its port; and it ends by SIGTERM."""
     server = live_server()
     assert httpx.codes.OK == httpx.get(f"{server.url}/ready").status_code
-    printed = server.log.read_text()
     for words in (
         f"listens on {server.url}",
         f"SQLite in {server.settings.data_dir}",
         "No heavier model is installed",
         f"dfedge keys create --data-dir {server.settings.data_dir}",
     ):
-        assert words in printed
+        _wait_for_words(server, words)
     code, line = _told(_serve(server.settings, "--port", "0"))
     assert 2 == code
     assert "another server works in this folder" in line
@@ -124,7 +132,10 @@ def test_a_port_is_a_number(port: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "is not a port from 0 to 65535" in capsys.readouterr().err
 
 
-def test_a_settings_file_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_settings_file_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that is not there, or names no setting, is told."""
+    monkeypatch.setenv("DFEDGE_SERVER_CONFIG", "")  # the command sets it for its children
     assert 2 == main(["serve", "check", "--config", str(tmp_path / "none.toml")])
     assert "there is no such file" in capsys.readouterr().err

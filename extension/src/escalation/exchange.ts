@@ -26,6 +26,8 @@ export interface Asked {
   readonly body?: BodyInit;
   /** Ends the request and all waiting: the problem is then `cancelled`. */
   readonly signal: AbortSignal;
+  /** For how long after `signal` an answer that is on its way is still taken; 0 unless told. */
+  readonly graceSeconds?: number;
   /** On the clock of {@link performance.now}: no answer later than that is waited for. */
   readonly deadline: number;
 }
@@ -80,7 +82,7 @@ export async function send(access: ServerAccess, asked: Asked): Promise<Response
       credentials: 'omit',
       cache: 'no-store',
       referrerPolicy: 'no-referrer',
-      signal: AbortSignal.any([asked.signal, AbortSignal.timeout(left)]),
+      signal: AbortSignal.any([cutOff(asked), AbortSignal.timeout(left)]),
     });
   } catch (error) {
     throw broken(error, asked);
@@ -89,6 +91,19 @@ export async function send(access: ServerAccess, asked: Asked): Promise<Response
     throw new ProblemError('server_refused', 'it redirects; name the address that it leads to');
   }
   return response;
+}
+
+/** Aborted so long after the signal as an answer may still come. */
+function cutOff({ signal, graceSeconds = 0 }: Asked): AbortSignal {
+  if (graceSeconds === 0 || signal.aborted) return signal;
+  const late = new AbortController();
+  const wait = (): void => {
+    setTimeout(() => {
+      late.abort();
+    }, graceSeconds * 1000);
+  };
+  signal.addEventListener('abort', wait, { once: true });
+  return late.signal;
 }
 
 /**

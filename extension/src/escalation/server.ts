@@ -34,7 +34,8 @@ export class EscalationServer {
   }
 
   /**
-   * Send a submission; a repeated attempt makes no second job.
+   * Send a submission; a repeated attempt makes no second job. Whoever gives up meanwhile still gets
+   * the name of a job that the server took, so that it can be cancelled.
    *
    * @throws ProblemError it was not taken.
    */
@@ -45,6 +46,7 @@ export class EscalationServer {
       headers: { 'Idempotency-Key': crypto.randomUUID() },
       body: submission,
       ...limits,
+      graceSeconds: CANCEL_SECONDS,
     });
     return readEscalation(answer);
   }

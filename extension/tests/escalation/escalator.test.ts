@@ -95,6 +95,35 @@ test('the server is told when nobody waits any more', async () => {
   expect(asked.at(-1)).toBe(`POST /v1/escalations/${ID}/cancel`);
 });
 
+test('a job that was taken while its asker gave up is cancelled', async () => {
+  const controller = new AbortController();
+  const { access, asked } = await serving({
+    'POST /v1/escalations/': json(200, escalation('cancelled')),
+    POST: (request, response) => {
+      controller.abort();
+      setTimeout(() => {
+        json(202, escalation('queued'))(request, response);
+      }, 100);
+    },
+  });
+  const given = escalator(access).escalator.escalate(ASKED, asking(controller.signal));
+  expect(await problemOf(given)).toMatch(/^cancelled/);
+  expect(asked).toEqual(['POST /v1/escalations', `POST /v1/escalations/${ID}/cancel`]);
+});
+
+test('nothing is sent again after its asker gave up', async () => {
+  const controller = new AbortController();
+  const { access, asked } = await serving({
+    POST: (request, response) => {
+      controller.abort();
+      json(503, {})(request, response);
+    },
+  });
+  const given = escalator(access).escalator.escalate(ASKED, asking(controller.signal));
+  expect(await problemOf(given)).toMatch(/^cancelled/);
+  expect(asked).toEqual(['POST /v1/escalations']);
+});
+
 test('after a refused key nothing is sent unasked, until someone asks', async () => {
   let status = 401;
   const { access, asked } = await serving({
