@@ -107,10 +107,11 @@ class Timed:
 def measure(
     recipe: Recipe, crops: Crops, device: torch.device, *, steps: int, batches: int
 ) -> dict[str, dict[str, float]]:
-    """Pictures a second of each stage: its input by one worker, and its step."""
+    """Pictures a second of each stage that has steps: its input by one worker, and its step."""
     return {
         stage.name: _measure_stage(stage, crops, device, steps=steps, batches=batches)
         for stage in recipe.stages
+        if stage.loop.steps
     }
 
 
