@@ -31,6 +31,7 @@ LOOK_WAIT_SECONDS: Final = 10
 """``Prefer: wait`` of a look. A submission does not wait: its id must be known at once, so that it
 can be cancelled, and fetched later if the server goes away."""
 CANCEL_SECONDS: Final = 3.0
+"""For telling a server to cancel, and before that for the name of the job."""
 
 _CHUNK_BYTES = 256 * 1024
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -71,6 +72,9 @@ class EscalationClient:
     ) -> Escalation:
         """Send a submission; a repeated attempt makes no second job.
 
+        A stop ends the sending at once; the name of a job that was sent whole is still waited for,
+        so that it can be cancelled.
+
         Args:
             media: the parts of crops by name, or the file of a clip.
             deadline: on the clock of :func:`time.monotonic`.
@@ -85,10 +89,16 @@ class EscalationClient:
         except OSError as error:
             problem = f"nothing was sent: the file cannot be read again ({error.strerror})"
             raise EscalationError(self._server, problem) from error
-        headers = {"Idempotency-Key": digest}
-        return self._escalation(
-            self._request("POST", "/v1/escalations", deadline, stop, headers=headers, body=body)
+        answer = self._request(
+            "POST",
+            "/v1/escalations",
+            deadline,
+            stop,
+            headers={"Idempotency-Key": digest},
+            body=body,
+            grace_seconds=CANCEL_SECONDS,
         )
+        return self._escalation(answer)
 
     def get(self, escalation_id: UUID, *, deadline: float, stop: Stop) -> tuple[Escalation, float]:
         """An escalation once it is final, or after a while as it stands then; and the seconds that
@@ -150,6 +160,7 @@ class EscalationClient:
         *,
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        grace_seconds: float = 0.0,
     ) -> Answer:
         """A successful answer, after a few attempts where another may help."""
         pause = FIRST_PAUSE_SECONDS
@@ -164,6 +175,7 @@ class EscalationClient:
                     body=body,
                     deadline=deadline,
                     stop=stop,
+                    grace_seconds=grace_seconds,
                 )
             except ExchangeError as error:
                 problem, for_all = str(error), not stop.is_set

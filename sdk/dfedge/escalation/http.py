@@ -58,7 +58,7 @@ class Stop:
     def __init__(self) -> None:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._sockets: dict[socket.socket, float] = {}  # with the seconds each is spared
 
     @property
     def is_set(self) -> bool:
@@ -69,8 +69,11 @@ class Stop:
         """From now on nothing waits."""
         self._stopped.set()
         with self._lock:
-            for sock in self._sockets:
-                _cut(sock)
+            for sock, seconds in self._sockets.items():
+                if seconds:
+                    _cut_in(seconds, sock)
+                else:
+                    _cut(sock)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not past the stop.
@@ -85,13 +88,18 @@ class Stop:
     def watching(self, sock: socket.socket) -> Iterator[None]:
         """Cut this connection at the stop."""
         with self._lock:
-            self._sockets.add(sock)
+            self._sockets[sock] = 0.0
         try:
             self.wait(0)
             yield
         finally:
             with self._lock:
-                self._sockets.discard(sock)
+                del self._sockets[sock]
+
+    def spare(self, sock: socket.socket, seconds: float) -> None:
+        """Cut a connection that is watched only so long after the stop."""
+        with self._lock:
+            self._sockets[sock] = seconds
 
 
 def exchange(
@@ -102,6 +110,7 @@ def exchange(
     deadline: float,
     stop: Stop,
     body: Body | None = None,
+    grace_seconds: float = 0.0,
 ) -> Answer:
     """Send one request and read its answer, whatever its status.
 
@@ -109,6 +118,7 @@ def exchange(
         url: http or https, already checked.
         deadline: on the clock of :func:`time.monotonic`; then the connection is cut, however slowly
             the other side drips.
+        grace_seconds: for so long after the stop the answer to what was sent whole is waited for.
 
     Raises:
         ExchangeError: there is no whole answer.
@@ -119,17 +129,18 @@ def exchange(
     except (OSError, UnicodeError) as error:
         raise ExchangeError(_explain(error), again=_may_help(error)) from error
     sock = connection.sock
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), _cut, (sock,))
-    timer.daemon = True
-    timer.start()
+    timer = _cut_in(max(0.0, deadline - time.monotonic()), sock)
     try:
         with stop.watching(sock):
             if isinstance(sock, ssl.SSLSocket):
                 sock.do_handshake()
             sock.settimeout(STALL_SECONDS)
             _send(connection, method, parts.path, headers, body)
+            if grace_seconds:
+                stop.spare(sock, grace_seconds)
             answer = _read(connection)
-            stop.wait(0)
+            if not grace_seconds:
+                stop.wait(0)
             if time.monotonic() >= deadline:
                 raise TimeoutError  # the timer may have cut it, which reads like its end
             return answer
@@ -204,6 +215,13 @@ def _read(connection: http.client.HTTPConnection) -> Answer:
 
 
 _TOO_LARGE = f"answered with more than {MAX_ANSWER_BYTES // 1024**2} MiB"
+
+
+def _cut_in(seconds: float, sock: socket.socket) -> threading.Timer:
+    timer = threading.Timer(seconds, _cut, (sock,))
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _cut(sock: socket.socket) -> None:

@@ -382,13 +382,61 @@ def test_a_stop_ends_all_waiting(script: Script) -> None:
         over.wait(30)
         handler.close_connection = True
 
-    script.answers = [hang]
+    script.answers = [QUEUED, hang]
     threading.Thread(target=lambda: (reached.wait(10), stop.set()), daemon=True).start()
     try:
         assert "stopped" in str(problem_of(script, stop=stop))
     finally:
         over.set()
-    assert len(script.requests) == 1
+    assert len(script.requests) == 2
+
+
+def test_a_job_that_was_sent_whole_is_still_named_after_a_stop(script: Script) -> None:
+    """So that it can be cancelled: it was taken, though nobody waits any more."""
+    stop = Stop()
+
+    def slowly(handler: BaseHTTPRequestHandler, request: Request) -> None:
+        stop.set()
+        time.sleep(0.2)
+        QUEUED(handler, request)
+
+    script.answers = [slowly]
+    client = EscalationClient(script.url, KEY)
+    deadline = time.monotonic() + 20
+    parts = {"crop-000": b"\x89PNG 0"}
+    assert ID == client.submit(submission(), parts, deadline=deadline, stop=stop).id
+
+
+def test_nothing_is_sent_again_after_a_stop(script: Script) -> None:
+    """However the first attempt ended."""
+    stop = Stop()
+
+    def busy(handler: BaseHTTPRequestHandler, request: Request) -> None:
+        stop.set()
+        refuses(503)(handler, request)
+
+    script.answers = [busy]
+    assert "stopped" in str(problem_of(script, stop=stop))
+    assert 1 == len(script.requests)
+
+
+def test_a_job_nobody_names_in_time_is_given_up_after_a_stop(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes the submission and says nothing."""
+    monkeypatch.setattr("dfedge.escalation.client.CANCEL_SECONDS", 0.2)
+    stop, over = Stop(), threading.Event()
+
+    def silent(handler: BaseHTTPRequestHandler, request: Request) -> None:
+        stop.set()
+        over.wait(30)
+        handler.close_connection = True
+
+    script.answers = [silent]
+    try:
+        assert "stopped" in str(problem_of(script, stop=stop))
+    finally:
+        over.set()
 
 
 def test_cancelling_never_fails(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
