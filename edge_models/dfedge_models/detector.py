@@ -19,6 +19,7 @@ __all__ = [
     "Shapes",
     "backbone_entries",
     "check_entries",
+    "checked_side",
     "load_exactly",
     "shapes_of",
 ]
@@ -120,6 +121,17 @@ class FrameDetector(DetectorModel):
         Raises:
             ValueError: the state does not hold exactly this backbone; the message names entries.
         """
+
+
+def checked_side(img_size: int, stride: int) -> int:
+    """The side of an input, pixels.
+
+    Raises:
+        ValueError: a network that halves it down to ``stride`` cannot take it.
+    """
+    if img_size < stride or img_size % stride:
+        raise ValueError(f"img_size is {img_size}, it must be a multiple of {stride}")
+    return img_size
 
 
 def load_exactly(module: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:

@@ -20,6 +20,7 @@ from dfedge_models.detector import (
     IMAGENET_STD,
     FrameDetector,
     backbone_entries,
+    checked_side,
     load_exactly,
 )
 
@@ -47,9 +48,7 @@ class EfficientNetDetector(FrameDetector):
         drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        if img_size < STRIDE or img_size % STRIDE:
-            raise ValueError(f"img_size is {img_size}, it must be a multiple of {STRIDE}")
-        self.img_size = img_size
+        self.img_size = checked_side(img_size, STRIDE)
         self.num_classes = num_classes
         self.backbone: Any = timm.create_model(
             backbone,

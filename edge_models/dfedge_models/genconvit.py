@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dfedge_models.detector import DetectorModel, Shapes, shapes_of
+from dfedge_models.detector import DetectorModel, Shapes, checked_side, shapes_of
 from dfedge_models.genconvit_official import unused_embedder, unused_head, unused_latent
 from dfedge_models.signature import ModelSignature
 
@@ -44,9 +44,7 @@ class GenConViT(DetectorModel):
 
     def __init__(self, img_size: int) -> None:
         super().__init__()
-        if img_size < STRIDE or img_size % STRIDE:
-            raise ValueError(f"img_size is {img_size}, it must be a multiple of {STRIDE}")
-        self.img_size = img_size
+        self.img_size = checked_side(img_size, STRIDE)
         self.fc = nn.Linear(2 * FEATURES, HIDDEN)
         self.fc2 = nn.Linear(HIDDEN, len(CLASSES))
 

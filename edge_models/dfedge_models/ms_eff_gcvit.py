@@ -29,6 +29,7 @@ from dfedge_models.detector import (
     IMAGENET_STD,
     FrameDetector,
     backbone_entries,
+    checked_side,
     load_exactly,
 )
 from dfedge_models.gcvit import GCViT, StageConfig
@@ -162,9 +163,7 @@ class MSEffGCViT(FrameDetector):
         drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        size = cfg.img_size if img_size is None else img_size
-        if size < HIGH_STRIDE or size % HIGH_STRIDE:
-            raise ValueError(f"img_size is {size}, it must be a multiple of {HIGH_STRIDE}")
+        size = checked_side(cfg.img_size if img_size is None else img_size, HIGH_STRIDE)
         self.img_size = size
         self.num_classes = num_classes
         self.feat_extractor = FeatureExtractor(

@@ -22,6 +22,7 @@ from dfedge_models.detector import (
     IMAGENET_STD,
     FrameDetector,
     backbone_entries,
+    checked_side,
     load_exactly,
 )
 from dfedge_models.frequency import FrequencyBranch
@@ -58,9 +59,7 @@ class MultiTaskDetector(FrameDetector):
         drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        if img_size < STRIDE or img_size % STRIDE:
-            raise ValueError(f"img_size is {img_size}, it must be a multiple of {STRIDE}")
-        self.img_size = img_size
+        self.img_size = checked_side(img_size, STRIDE)
         self.backbone: Any = timm.create_model(
             "convnext_tiny", pretrained=False, num_classes=0, drop_path_rate=drop_path_rate
         )

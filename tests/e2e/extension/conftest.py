@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from dfedge import Detector, Label
+from dfedge_tools.demo import make_clips
+
 EXTENSION = Path(__file__).resolve().parents[3] / "extension"
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu")
 """Under which Debian's Chromium loads an extension without a display."""
@@ -50,6 +53,22 @@ def built(node: str) -> Path:
     )
     assert 0 == done.returncode, done.stdout + done.stderr
     return EXTENSION / ".output" / "chrome-mv3"
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[Label, Path]:
+    """A made clip by the label that the SDK gives it."""
+    with Detector() as detector:
+        return {
+            detector.detect(clip).label: clip
+            for clip in make_clips(tmp_path_factory.mktemp("clips"))
+        }
+
+
+@pytest.fixture(scope="session")
+def fake(clips: dict[Label, Path]) -> Path:
+    """A made clip that the SDK calls fake."""
+    return clips[Label.FAKE]
 
 
 @dataclass

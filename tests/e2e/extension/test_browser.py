@@ -6,10 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dfedge import Detector, Label
-from dfedge_tools.demo import make_clips
 
 from .conftest import Origin
 from .piercing import Pierced
@@ -25,16 +22,6 @@ PATIENCE = 90_000
 
 Start = Callable[..., Origin]
 VIDEO = "<video src='{}' muted loop autoplay width='480' {}></video>"
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[Label, Path]:
-    """A made clip by the label that the SDK gives it."""
-    with Detector() as detector:
-        return {
-            detector.detect(clip).label: clip
-            for clip in make_clips(tmp_path_factory.mktemp("clips"))
-        }
 
 
 def test_research_clips_get_the_labels_of_the_sdk(

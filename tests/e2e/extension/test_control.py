@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 from tests.server.conftest import MakeKey, StartServer, live_server, make_key, settings
 
-from dfedge import Detector, Label
 from dfedge_server.security.principal import Scope
-from dfedge_tools.demo import make_clips
 
 from .conftest import EXTENSION, Origin
 from .installed import PATIENCE, Installed
@@ -54,14 +52,6 @@ CONTRASTS = """() => {
 }"""
 
 Start = Callable[..., Origin]
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made clip that the SDK calls fake."""
-    clips = list(make_clips(tmp_path_factory.mktemp("clips")))
-    with Detector() as detector:
-        return next(clip for clip in clips if detector.detect(clip).label is Label.FAKE)
 
 
 @pytest.fixture

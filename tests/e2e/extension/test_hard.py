@@ -17,9 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image as Pictures
 
-from dfedge import Detector, Label
-from dfedge_tools.demo import make_clips
-
 from .conftest import Origin, chromium_with
 from .piercing import Pierced
 
@@ -98,16 +95,6 @@ def as_it_comes(own: Any) -> None:
 def loads_again(as_it_comes: None, own: Any) -> None:
     """The user lets videos be loaded again unasked."""
     _choose(own, {"loadAgain": True})
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made clip that the SDK calls a fake."""
-    with Detector() as detector:
-        for clip in make_clips(tmp_path_factory.mktemp("clips")):
-            if detector.detect(clip).label is Label.FAKE:
-                return clip
-    pytest.fail("none of the made clips is called a fake")
 
 
 class Tab:

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from dfedge import Detector, Label
-from dfedge_tools.demo import make_clips
-
 from .conftest import Origin, chromium_with
 from .installed import Installed
 
@@ -61,14 +58,6 @@ async ([url, frames]) => {
     return looked;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made clip that the SDK calls a fake."""
-    with Detector() as detector:
-        clips = make_clips(tmp_path_factory.mktemp("clips"))
-        return next(clip for clip in clips if detector.detect(clip).label is Label.FAKE)
 
 
 @pytest.fixture(scope="module")

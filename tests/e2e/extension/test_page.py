@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dfedge import Detector, Label
-from dfedge_tools.demo import make_clips
+from dfedge import Label
 
 from .conftest import Origin
 from .installed import PATIENCE, Installed
@@ -25,16 +24,6 @@ LINK = (
     "To somewhere</a>"
 )
 PLAIN = "<!doctype html><title>page</title><style>body {{ margin: 0 }}</style><body>{}</body>"
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[Label, Path]:
-    """A made clip by the label that the SDK gives it."""
-    with Detector() as detector:
-        return {
-            detector.detect(clip).label: clip
-            for clip in make_clips(tmp_path_factory.mktemp("clips"))
-        }
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-from dfedge import Detector, Label
-from dfedge_tools.demo import make_clips
-
 from .conftest import Origin, chromium_with
 from .installed import PATIENCE, Installed
 
@@ -38,13 +35,9 @@ def allowed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 
 
 def test_a_private_window_leaves_no_trace(
-    allowed: Any, origin: Callable[..., Origin], tmp_path: Path
+    allowed: Any, origin: Callable[..., Origin], fake: Path
 ) -> None:
     """A video is judged there, and nothing of it is kept on the disk; of another window it is."""
-    with Detector() as detector:
-        fake = next(
-            clip for clip in make_clips(tmp_path) if detector.detect(clip).label is Label.FAKE
-        )
     served = origin(files={"/clip": fake})
     page = "<!doctype html><video src='/clip' muted loop autoplay width='480'></video>"
     served.pages |= {"/private": page, "/open": page}
