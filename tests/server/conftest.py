@@ -31,7 +31,7 @@ from dfedge_server.db.migrate import migrate
 from dfedge_server.db.models import ApiKey
 from dfedge_server.security.keys import create_key
 from dfedge_server.security.principal import Scope
-from dfedge_server.settings import PREFIX, Settings
+from dfedge_server.settings import CONFIG_VARIABLE, PREFIX, Settings
 
 START_SECONDS = 60.0
 """How long a process may take to answer on a busy machine."""
@@ -41,6 +41,12 @@ START_SECONDS = 60.0
 def anyio_backend() -> str:
     """Everything runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--config`` sets a variable for children of this process: not for the next test too."""
+    monkeypatch.setenv(CONFIG_VARIABLE, "")
 
 
 @pytest.fixture

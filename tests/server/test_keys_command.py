@@ -192,10 +192,9 @@ def test_revoking_where_nobody_can_be_asked_needs_yes(
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(
-    on_sqlite: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+    on_sqlite: Run, words: tuple[str, ...], said: str
 ) -> None:
     """Exit code 2, nothing on stdout."""
-    monkeypatch.setenv("DFEDGE_SERVER_CONFIG", "")
     code, out, err = on_sqlite(*words)
     assert (2, "") == (code, out)
     assert said in err
@@ -205,7 +204,6 @@ def test_the_settings_file_of_the_server_names_the_database(
     on_sqlite: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--config reads the same file as dfedge serve."""
-    monkeypatch.setenv("DFEDGE_SERVER_CONFIG", "")
     monkeypatch.delenv("DFEDGE_SERVER_DATA_DIR")
     config = tmp_path / "dfedge.toml"
     config.write_text(f'data_dir = "{tmp_path / "elsewhere"}"\n')

@@ -132,10 +132,7 @@ def test_a_port_is_a_number(port: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "is not a port from 0 to 65535" in capsys.readouterr().err
 
 
-def test_a_settings_file_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_settings_file_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is not there, or names no setting, is told."""
-    monkeypatch.setenv("DFEDGE_SERVER_CONFIG", "")  # the command sets it for its children
     assert 2 == main(["serve", "check", "--config", str(tmp_path / "none.toml")])
     assert "there is no such file" in capsys.readouterr().err

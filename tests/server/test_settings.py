@@ -26,9 +26,8 @@ def test_every_setting_has_its_sentence() -> None:
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A settings file; monkeypatch takes back that it is remembered."""
-    monkeypatch.setenv(f"{PREFIX}CONFIG", "")
+def config(tmp_path: Path) -> Path:
+    """A settings file."""
     path = tmp_path / "dfedge.toml"
     path.write_text('port = 1\nhost = "file"\nlog_level = "error"\nmodels = ["a", "b=2"]\n')
     return path

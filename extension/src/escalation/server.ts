@@ -35,7 +35,8 @@ export class EscalationServer {
 
   /**
    * Send a submission; a repeated attempt makes no second job. Whoever gives up meanwhile still gets
-   * the name of a job that the server took, so that it can be cancelled.
+   * the name of a job that the server took, so that it can be cancelled; what is on its way is cut
+   * off a little later.
    *
    * @throws ProblemError it was not taken.
    */

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 PATIENCE = 90_000
 """Milliseconds; the badge settles in seconds on an idle machine."""
+
+
+def until(found: Callable[[], Any], seconds: float = PATIENCE / 1000) -> Any:
+    """What is found, once there is something."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.2)
+    return value
 
 
 class Installed:

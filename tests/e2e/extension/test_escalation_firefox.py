@@ -11,8 +11,9 @@ from tests.server.conftest import StartServer, live_server, settings
 from dfedge_server.security.principal import Scope
 
 from .conftest import Origin
+from .installed import until
 from .marionette import Firefox
-from .test_escalation import SECONDS, the_escalation, word
+from .test_escalation import the_escalation, word
 from .test_firefox import IDLE_SECONDS, PAGE, SAID, fake, firefox, proxy
 
 __all__ = ["fake", "firefox", "live_server", "proxy", "settings"]
@@ -63,11 +64,3 @@ def test_the_background_stays_awake_while_the_server_works(
 def press(firefox: Firefox, host: str, words: str) -> bool:
     """Press the button that says it, if it is there."""
     return bool(firefox.run_piercing(PRESS, host, word(words)))
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for it."""
-    end = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from dfedge import Detector, Label
 from dfedge_tools.demo import make_clips
 
 from .conftest import EXTENSION, Origin, lacking
+from .installed import until
 from .marionette import Firefox, through
 from .proxy import Proxy, recording
 
-PATIENCE_SECONDS = 90
 IDLE_SECONDS = 2
 """After which Firefox may put the background page to sleep; 30 outside of tests."""
 PAGE = """<!doctype html><title>page</title><link rel="icon" href="data:,">
@@ -95,15 +94,15 @@ def test_the_background_sleeps_and_wakes(firefox: Firefox, origin: Start, fake: 
     firefox.open(f"{served.url}/")
     _wait(firefox, "suspicious")
     firefox.run("document.querySelector('video').pause()")
-    _until(lambda: "stopped" == _background(firefox))
+    until(lambda: "stopped" == _background(firefox))
     firefox.run("document.querySelector('video').play()")
-    _until(lambda: "running" == _background(firefox))
+    until(lambda: "running" == _background(firefox))
     _wait(firefox, "suspicious")
 
 
 def _wait(firefox: Firefox, saying: str) -> None:
     """Until the badge says it."""
-    _until(lambda: saying == firefox.run_piercing(SAID))
+    until(lambda: saying == firefox.run_piercing(SAID))
 
 
 def _background(firefox: Firefox) -> Any:
@@ -111,13 +110,6 @@ def _background(firefox: Firefox) -> Any:
     return firefox.run_in_browser(
         "return WebExtensionPolicy.getByID('dfedge@dfedge').extension.backgroundState"
     )
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def _as_webm(clip: Path) -> Path:

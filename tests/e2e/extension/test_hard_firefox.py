@@ -11,8 +11,9 @@ import pytest
 from PIL import Image as Pictures
 
 from .conftest import Origin
+from .installed import until
 from .marionette import Firefox
-from .test_escalation_firefox import HOST, until
+from .test_escalation_firefox import HOST
 from .test_firefox import PAGE, fake, firefox, proxy
 
 __all__ = ["fake", "firefox", "proxy"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from dfedge import Label
 
 from .conftest import Origin
-from .installed import PATIENCE, Installed
+from .installed import PATIENCE, Installed, until
 from .piercing import SETTLED, Pierced
 
 Start = Callable[..., Origin]
@@ -57,7 +56,7 @@ def test_a_badge_lies_clear_of_what_can_be_clicked(show: Callable[[str], Any]) -
     """Two links lie over the corners at the top: the badge takes one at the bottom."""
     page = show(VIDEO.format("/fake", "") + LINK.format(0, 0) + LINK.format(320, 0))
     _wait(page, "suspicious")
-    badge = _until(lambda: Pierced(page, "dfedge-badge").box("button"))
+    badge = until(lambda: Pierced(page, "dfedge-badge").box("button"))
     left, top, right, bottom = badge
     assert top > 40
     assert left >= 0
@@ -71,7 +70,7 @@ def test_no_badge_where_none_has_a_place(show: Callable[[str], Any]) -> None:
     _wait(page, "suspicious")
     assert None is Pierced(page, "dfedge-badge").box("button")
     page.evaluate("document.querySelectorAll('a').forEach(link => link.remove())")
-    assert _until(lambda: Pierced(page, "dfedge-badge").box("button"))[3] < 60
+    assert until(lambda: Pierced(page, "dfedge-badge").box("button"))[3] < 60
 
 
 def test_a_badge_stays_with_a_video_that_moves(show: Callable[[str], Any]) -> None:
@@ -80,11 +79,11 @@ def test_a_badge_stays_with_a_video_that_moves(show: Callable[[str], Any]) -> No
     page = show(space.format(200) + VIDEO.format("/fake", "") + space.format(3000))
     _wait(page, "suspicious")
     pierced = Pierced(page, "dfedge-badge")
-    left, top, right, bottom = _until(lambda: pierced.box("button"))
+    left, top, right, bottom = until(lambda: pierced.box("button"))
     page.evaluate("scrollTo({top: 100, behavior: 'instant'})")
-    _until(lambda: pierced.box("button") == (left, top - 100, right, bottom - 100))
+    until(lambda: pierced.box("button") == (left, top - 100, right, bottom - 100))
     page.evaluate("scrollTo({top: 2000, behavior: 'instant'})")
-    _until(lambda: pierced.box("button") is None)
+    until(lambda: pierced.box("button") is None)
 
 
 def test_a_badge_is_seen_in_full_screen(show: Callable[[str], Any]) -> None:
@@ -96,11 +95,11 @@ def test_a_badge_is_seen_in_full_screen(show: Callable[[str], Any]) -> None:
     pierced = Pierced(page, "dfedge-badge")
 
     def colour() -> Any:
-        left, top, _, _ = _until(lambda: pierced.box("button"))
+        left, top, _, _ = until(lambda: pierced.box("button"))
         clip = {"x": left + 2, "y": top + 9, "width": 1, "height": 1}
         return Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB").getpixel((0, 0))
 
-    _until(lambda: colour() == (0xB3, 0x26, 0x1E))
+    until(lambda: colour() == (0xB3, 0x26, 0x1E))
 
 
 def test_a_badge_says_it_once(show: Callable[[str], Any]) -> None:
@@ -195,7 +194,7 @@ def test_low_sensitivity(show: Callable[[str], Any], chosen: Callable[..., None]
     badge.wait_saying(*SETTLED, seconds=PATIENCE / 1000)
     assert None is badge.box("button")
     chosen(sensitivity="standard")
-    _until(lambda: badge.box("button"))
+    until(lambda: badge.box("button"))
 
 
 def test_switched_off_while_it_plays(
@@ -218,7 +217,7 @@ def test_a_page_with_thirty_videos(show: Callable[[str], Any]) -> None:
     )
     page = show(body)
     badges = Pierced(page, "dfedge-badge")
-    _until(lambda: 30 * ["suspicious"] == badges.sayings(), 3 * PATIENCE / 1000)
+    until(lambda: 30 * ["suspicious"] == badges.sayings(), 3 * PATIENCE / 1000)
     page.evaluate("document.querySelectorAll('video').forEach(video => video.remove())")
     page.wait_for_selector("dfedge-badge", state="detached", timeout=PATIENCE)
 
@@ -226,12 +225,3 @@ def test_a_page_with_thirty_videos(show: Callable[[str], Any]) -> None:
 def _wait(page: Any, saying: str) -> None:
     """Until the badge says it."""
     Pierced(page, "dfedge-badge").wait_saying(saying, seconds=PATIENCE / 1000)
-
-
-def _until(found: Callable[[], Any], seconds: float = PATIENCE / 1000) -> Any:
-    """What is found, once there is something."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.2)
-    return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import Origin, chromium_with
-from .installed import PATIENCE, Installed
+from .installed import Installed, until
 
 CALLED_SUSPICIOUS = """async privately => {
     const tabs = (await chrome.tabs.query({})).filter(({incognito}) => incognito === privately);
@@ -48,22 +47,13 @@ def test_a_private_window_leaves_no_trace(
             "({url, incognito}) => void chrome.windows.create({url, incognito})",
             {"url": served.url + path, "incognito": privately},
         )
-        _wait_until(lambda: options.evaluate(CALLED_SUSPICIOUS, privately))
+        until(lambda: options.evaluate(CALLED_SUSPICIOUS, privately))
 
     watch("/private", privately=True)
     assert {} == options.evaluate("chrome.storage.local.get()")
     watch("/open", privately=False)
-    _wait_until(lambda: options.evaluate(HISTORY))
-    (kept,) = options.evaluate(HISTORY)
+    (kept,) = until(lambda: options.evaluate(HISTORY))
     assert served.url + "/open" == kept["page"]
-
-
-def _wait_until(true: Callable[[], Any]) -> None:
-    """Ask until it is so."""
-    end = time.monotonic() + PATIENCE / 1000
-    while not true():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.5)
 
 
 def _identity(folder: Path) -> str:

@@ -437,6 +437,7 @@ def test_a_job_nobody_names_in_time_is_given_up_after_a_stop(
         assert "stopped" in str(problem_of(script, stop=stop))
     finally:
         over.set()
+    assert 1 == len(script.requests)
 
 
 def test_cancelling_never_fails(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
